@@ -1,0 +1,61 @@
+"""Clinical numbers from masks: long axis, discs, volumes, beats, ejection fraction and a quality flag."""
+
+from echoseg.clinical.beats import Beat, find_beats
+from echoseg.clinical.curve import VolumeCurve, volume_curve
+from echoseg.clinical.discs import (
+    N_DISCS,
+    Discs,
+    area_length,
+    find_discs,
+    simpson_biplane,
+    simpson_biplane_shared_height,
+    simpson_single_plane,
+)
+from echoseg.clinical.ejection import (
+    Ejection,
+    EjectionSummary,
+    biplane_ejection,
+    ef_percent,
+    ejections,
+    heart_rate,
+    summarise,
+)
+from echoseg.clinical.frames import METHODS, FrameMeasure, FrameSeries, measure_frame, measure_frames
+from echoseg.clinical.indices import Indices, measure_cine
+from echoseg.clinical.outline import Outline, find_outline
+from echoseg.clinical.quality import Quality, QualityFlag, QualityLimits, area_jitter, assess
+
+__all__ = [
+    "METHODS",
+    "N_DISCS",
+    "Beat",
+    "Discs",
+    "Ejection",
+    "EjectionSummary",
+    "FrameMeasure",
+    "FrameSeries",
+    "Indices",
+    "Outline",
+    "Quality",
+    "QualityFlag",
+    "QualityLimits",
+    "VolumeCurve",
+    "area_jitter",
+    "area_length",
+    "assess",
+    "biplane_ejection",
+    "ef_percent",
+    "ejections",
+    "find_beats",
+    "find_discs",
+    "find_outline",
+    "heart_rate",
+    "measure_cine",
+    "measure_frame",
+    "measure_frames",
+    "simpson_biplane",
+    "simpson_biplane_shared_height",
+    "simpson_single_plane",
+    "summarise",
+    "volume_curve",
+]

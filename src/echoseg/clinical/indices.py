@@ -1,0 +1,73 @@
+"""The whole chain from the masks of a cine to its clinical numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from echoseg.cine import Segmentation
+from echoseg.clinical.beats import Beat, find_beats
+from echoseg.clinical.curve import VolumeCurve, curve_of, spacing_to_measure
+from echoseg.clinical.ejection import Ejection, EjectionSummary, ejections, heart_rate, summarise
+from echoseg.clinical.frames import SIMPSON_SINGLE_PLANE, measure_frames
+from echoseg.clinical.quality import Quality, assess
+
+
+@dataclass(frozen=True, eq=False)
+class Indices:
+    """Clinical numbers of a cine.
+
+    Attributes:
+        curve: volume of every frame.
+        beats: beats of the cine.
+        ejections: volumes of each beat.
+        summary: volumes over all beats, None where no beat could be measured.
+        quality: whether to trust them.
+        warnings: sentences that a user must see, those of the cine included.
+    """
+
+    curve: VolumeCurve
+    beats: tuple[Beat, ...]
+    ejections: tuple[Ejection, ...]
+    summary: EjectionSummary | None
+    quality: Quality
+    warnings: tuple[str, ...]
+
+
+def measure_cine(segmentation: Segmentation, *, method: str = SIMPSON_SINGLE_PLANE) -> Indices:
+    """Volume curve, beats, ejection fraction and quality of a segmented cine.
+
+    Args:
+        segmentation: masks of every frame at the cine's native size.
+        method: "simpson_single_plane" or "area_length".
+
+    Raises:
+        InputError: pixels are known not to be square and their size is unknown.
+
+    Example:
+        >>> import numpy as np
+        >>> from echoseg.cine import CineMeta, MaskStack, Spacing
+        >>> y, x = np.mgrid[0:112, 0:112]
+        >>> radii = 22 + 4 * np.cos(2 * np.pi * np.arange(60) / 25)
+        >>> masks = np.stack([((y - 56) / 45) ** 2 + ((x - 56) / r) ** 2 <= 1 for r in radii]).astype(np.uint8)
+        >>> meta = CineMeta("demo", 112, 112, 60, fps=25.0, spacing=Spacing(1.0, 1.0))
+        >>> indices = measure_cine(Segmentation(meta, MaskStack.from_array(masks), None, "demo"))
+        >>> len(indices.beats), round(indices.summary.ef_percent), indices.summary.unit, indices.quality.flag.value
+        (2, 52, 'mL', 'pass')
+    """
+    meta = segmentation.meta
+    series = measure_frames(segmentation.masks, spacing_to_measure(meta), method=method)
+    curve = curve_of(series, meta, method)
+    beats = find_beats(curve, meta.fps, meta.r_waves_s)
+    found = ejections(curve, beats)
+    summary = summarise(found, heart_rate(beats, meta.fps))
+    warnings = list(meta.warnings)
+    if meta.fps is None and len(curve) > 2:
+        warnings.append(
+            f"{meta.source}: frame rate unknown, so beats were found by counting frames; give the frame rate with --fps"
+        )
+    if meta.spacing is None:
+        warnings.append(
+            f"{meta.source}: pixel size unknown, so volumes are in cubic pixels; give the pixel size with --spacing-mm"
+        )
+    quality = assess(segmentation, curve, beats, series, summary)
+    return Indices(curve, beats, found, summary, quality, tuple(warnings))

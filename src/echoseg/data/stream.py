@@ -1,0 +1,89 @@
+"""An endless stream of batches that is a pure function of (seed, step): what makes a resumed run equal an uninterrupted one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from echoseg.batch import IGNORE, ClipBatch
+from echoseg.data.augment import AugmentConfig, augment_clip
+from echoseg.data.clips import clip_indices
+from echoseg.data.store import CineStore, StoredCine
+from echoseg.errors import InputError, UsageError
+
+
+@dataclass(frozen=True)
+class StreamConfig:
+    """How clips are drawn from a store.
+
+    Attributes:
+        clip_length: frames a clip.
+        size: side of a clip's frames, pixels.
+        batch: clips a batch.
+        seed: of the order and of the augmentation.
+        augment: ranges of the augmentation.
+        mean: gray mean of the training data, 0..1.
+        std: gray standard deviation of the training data, 0..1.
+    """
+
+    clip_length: int = 10
+    size: int = 128
+    batch: int = 2
+    seed: int = 0
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    mean: float = 0.0
+    std: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.clip_length < 1 or self.size < 16 or self.batch < 1:
+            raise UsageError(f"clip_length={self.clip_length}, size={self.size}, batch={self.batch}: too small")
+
+
+class ClipStream:
+    """Batches drawn from a store, each cine once before any comes again."""
+
+    def __init__(self, store: CineStore, config: StreamConfig) -> None:
+        """Stream over all cines of `store`."""
+        if not len(store):
+            raise InputError("a stream needs at least one cine; is the split empty?")
+        self.store, self.config = store, config
+
+    def batch(self, step: int) -> ClipBatch:
+        """The batch of a step, the same whenever and wherever it is asked for."""
+        items = [self._clip(step * self.config.batch + i) for i in range(self.config.batch)]
+        clip, weak, masks, labelled, cases = zip(*items, strict=True)
+        return ClipBatch(torch.stack(clip), torch.stack(weak), torch.stack(masks), torch.stack(labelled), tuple(cases))
+
+    def _cine(self, position: int) -> StoredCine:
+        turn, place = divmod(position, len(self.store))
+        order = np.random.default_rng([self.config.seed, 1, turn]).permutation(len(self.store))
+        return self.store[int(order[place])]
+
+    def _clip(self, position: int) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
+        cine, rng = self._cine(position), np.random.default_rng([self.config.seed, 2, position])
+        index = clip_indices(cine, self.config.clip_length, rng)
+        frames = torch.from_numpy(cine.frames[index])
+        masks, labelled = clip_masks(cine, index.tolist())
+        views = augment_clip(frames, masks, self.config.size, self.config.augment, rng)
+        return self._normalised(views.strong), self._normalised(views.weak), views.masks, labelled, cine.case.id
+
+    def _normalised(self, gray: Tensor) -> Tensor:
+        return (gray - self.config.mean) / self.config.std
+
+
+def clip_masks(cine: StoredCine, index: list[int]) -> tuple[Tensor, Tensor]:
+    """Masks (T, S, S) of a clip's frames, `IGNORE` where there is no label, and which frames are labelled.
+
+    A short cine repeats frames; only the first and the last place of a clip count as labelled, as the methods expect.
+    """
+    side = cine.frames.shape[-1]
+    masks = torch.full((len(index), side, side), IGNORE, dtype=torch.uint8)
+    labelled = torch.zeros(len(index), dtype=torch.bool)
+    for place in {0, len(index) - 1}:
+        if index[place] in cine.masks:
+            masks[place] = torch.from_numpy(cine.masks[index[place]].copy())
+            labelled[place] = True
+    return masks, labelled

@@ -1,0 +1,8 @@
+"""A folder in a published layout as cases, splits and labelled cines: CAMUS, EchoNet-Dynamic, or a plain folder."""
+
+from echoseg.datasets.base import Case, Dataset, Finding, Labels
+from echoseg.datasets.check import check_dataset
+from echoseg.datasets.opening import open_dataset
+from echoseg.datasets.splits import SPLITS, SplitScheme
+
+__all__ = ["SPLITS", "Case", "Dataset", "Finding", "Labels", "SplitScheme", "check_dataset", "open_dataset"]

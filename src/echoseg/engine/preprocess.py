@@ -1,0 +1,131 @@
+"""From a frame to the network's input size and back, with a geometry that is inverted exactly.
+
+Pixel centres are at half-integers (`align_corners=False`). Training and inference share this code, so that both see the same
+uint8 pixels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from echoseg.cine import Float32, UInt8
+from echoseg.engine.config import ResizeMode
+from echoseg.errors import InputError
+
+Box = tuple[slice, slice]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Placement of a native frame inside the network's input.
+
+    The frame is resampled to `content` pixels and lies at (`top`, `left`) of a black canvas of `size`.
+
+    Attributes:
+        shape: (H, W) of the native frame.
+        size: (rows, columns) of the network's input.
+        content: (rows, columns) that the frame takes there.
+        top: first row of the content.
+        left: first column of the content.
+    """
+
+    shape: tuple[int, int]
+    size: tuple[int, int]
+    content: tuple[int, int]
+    top: int
+    left: int
+
+    @classmethod
+    def fit(cls, shape: tuple[int, int], size: int | tuple[int, int], mode: ResizeMode = "letterbox") -> Geometry:
+        """Geometry of frames of `shape` in an input of `size` (one number: square)."""
+        rows, cols = (size, size) if isinstance(size, int) else size
+        if mode == "stretch":
+            return cls(shape, (rows, cols), (rows, cols), 0, 0)
+        scale = min(rows / shape[0], cols / shape[1])
+        content = (
+            min(rows, max(1, round(shape[0] * scale))),
+            min(cols, max(1, round(shape[1] * scale))),
+        )
+        return cls(shape, (rows, cols), content, (rows - content[0]) // 2, (cols - content[1]) // 2)
+
+    @property
+    def content_box(self) -> Box:
+        """Where the frame lies in the network's input."""
+        return slice(self.top, self.top + self.content[0]), slice(self.left, self.left + self.content[1])
+
+    def apply(self, frame: UInt8) -> UInt8:
+        """A native frame, uint8 (H, W), in the network's input: bilinear, averaged over the area where it shrinks."""
+        return self._place(frame, smooth=True)
+
+    def apply_mask(self, mask: UInt8, *, outside: int = 0) -> UInt8:
+        """A native label mask in the network's input: nearest label, `outside` on the padding."""
+        return self._place(mask, smooth=False, outside=outside)
+
+    def _place(self, image: UInt8, *, smooth: bool, outside: int = 0) -> UInt8:
+        from PIL import Image
+
+        if image.shape != self.shape or image.dtype != np.uint8:
+            raise InputError(
+                f"frame of {image.dtype} {image.shape} where uint8 {self.shape} was expected; "
+                "all frames of a cine must have one size"
+            )
+        if self.content != self.shape:
+            how = Image.Resampling.BILINEAR if smooth else Image.Resampling.NEAREST
+            rows, cols = self.content
+            image = np.asarray(Image.fromarray(np.ascontiguousarray(image)).resize((cols, rows), how))
+        if self.content == self.size:
+            return image
+        canvas = np.full(self.size, outside, np.uint8)
+        canvas[self.content_box] = image
+        return canvas
+
+    def restore(self, maps: NDArray[np.float32], box: Box | None = None) -> Float32:
+        """Maps of the network's size, float (K, rows, cols), at the native size: bilinear, (K, H, W).
+
+        Args:
+            maps: probabilities or logits.
+            box: part of the native frame to compute; None = all of it.
+        """
+        rows, cols = box if box is not None else (slice(None), slice(None))
+        down, across = _taps(self.shape[0], self.content[0])[rows], _taps(self.shape[1], self.content[1])[cols]
+        inner_rows, inner_cols = _support(down), _support(across)
+        content = maps[:, *self.content_box][:, inner_rows, inner_cols]
+        return np.asarray(down[:, inner_rows] @ content @ across[:, inner_cols].T, dtype=np.float32)
+
+    def native_box(self, inside: NDArray[np.bool_]) -> Box | None:
+        """Native pixels whose bilinear value any pixel of `inside` (network's size) has a part in; None if there are none."""
+        content = inside[self.content_box]
+        rows, cols = np.flatnonzero(content.any(1)), np.flatnonzero(content.any(0))
+        if not len(rows):
+            return None
+        touched = (
+            np.flatnonzero(_taps(self.shape[0], self.content[0])[:, rows[0] : rows[-1] + 1].any(1)),
+            np.flatnonzero(_taps(self.shape[1], self.content[1])[:, cols[0] : cols[-1] + 1].any(1)),
+        )
+        if not (len(touched[0]) and len(touched[1])):
+            return None
+        return slice(int(touched[0][0]), int(touched[0][-1]) + 1), slice(int(touched[1][0]), int(touched[1][-1]) + 1)
+
+
+@lru_cache(maxsize=64)
+def _taps(native: int, content: int) -> Float32:
+    """Bilinear weights, float32 (native, content): native = weights @ content along one axis."""
+    position = np.clip((np.arange(native) + 0.5) * content / native - 0.5, 0, content - 1)
+    low = np.minimum(position.astype(np.intp), max(content - 2, 0))
+    weights = np.zeros((native, content), np.float32)
+    index = np.arange(native)
+    weights[index, low] = 1 - (position - low)
+    if content > 1:
+        weights[index, low + 1] = position - low
+    weights.flags.writeable = False
+    return weights
+
+
+def _support(weights: Float32) -> slice:
+    """Columns of `weights` that are not all zero; taps are ordered, so the first and the last row tell."""
+    first, last = np.flatnonzero(weights[0]), np.flatnonzero(weights[-1])
+    return slice(int(first[0]), int(last[-1]) + 1)

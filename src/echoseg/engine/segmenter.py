@@ -1,0 +1,115 @@
+"""A trained model, loaded once, that turns cines into masks at their native size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+
+from echoseg.cine import CineMeta, MaskStack, Segmentation, UInt8
+from echoseg.engine.backends import Backend, load_backend
+from echoseg.engine.config import MODEL_FILE, ModelConfig
+from echoseg.engine.preprocess import Geometry
+from echoseg.engine.registry import find_model
+from echoseg.engine.session import StreamSession, frame_result
+from echoseg.engine.signature import check_signature
+from echoseg.engine.temporal import predict
+from echoseg.errors import InputError
+
+CHUNK = 8  # more is no faster, and the memory of the activations grows with it
+
+
+class FrameSource(Protocol):
+    """Frames with a header: a `Cine`, a `CineStream`, or anything else that has both."""
+
+    @property
+    def meta(self) -> CineMeta:
+        """What is known before the first frame."""
+        ...
+
+    def __iter__(self) -> Iterator[UInt8]:
+        """Frames, uint8 (H, W), in order."""
+        ...
+
+
+class Segmenter:
+    """A loaded model: `segmenter(source)` for a whole cine, `segmenter.session(meta)` for live frames.
+
+    The result for a frame depends on nothing but what the model itself sees of the cine: not on the chunk size, not on
+    frames that share a batch. Memory is bounded by a chunk or a window, plus the compressed masks.
+    """
+
+    def __init__(self, config: ModelConfig, backend: Backend, *, chunk: int = CHUNK) -> None:
+        """A segmenter of parts that are loaded already; `load` is what most callers want."""
+        self.config = config
+        self._backend = backend
+        self._chunk = chunk
+
+    @classmethod
+    def load(cls, name_or_folder: Path | str, *, backend: str = "onnx", threads: int | None = None) -> Segmenter:
+        """Load a model.
+
+        Args:
+            name_or_folder: name of a shipped model, or path of a model folder.
+            backend: what runs it; see `echoseg.engine.backends`.
+            threads: CPU threads, None = as many as the machine has.
+        """
+        folder = find_model(name_or_folder)
+        file = str(folder.path / MODEL_FILE)
+        loaded = load_backend(backend, folder.read_weights(), file, threads)
+        check_signature(loaded, folder.config, file)
+        return cls(folder.config, loaded)
+
+    def __call__(self, source: FrameSource | Path | str) -> Segmentation:
+        """Segment every frame of a cine, given as such or as a path."""
+        with _opened(source) as cine:
+            return self._segment(cine)
+
+    def session(self, meta: CineMeta) -> StreamSession:
+        """Start on live frames of the size that `meta` says."""
+        return StreamSession(self._backend, self.config, meta)
+
+    def _segment(self, source: FrameSource) -> Segmentation:
+        meta = source.meta
+        geometry = Geometry.fit(meta.shape, self.config.size, self.config.resize)
+        masks = MaskStack(meta.height, meta.width)
+        confidence: list[float] = []
+        images = _inputs(source, geometry)
+        for logits in predict(self._backend, self.config, images, meta.fps, self._chunk):
+            result = frame_result(logits, self.config, geometry, f"{meta.source}, frame {len(masks)}")
+            masks.append(result.mask)
+            confidence.append(result.confidence)
+        meta = source.meta  # a decoder may know more after the last frame than before the first
+        meta = replace(meta, warnings=(*meta.warnings, *self._warnings(meta)))
+        return Segmentation(meta, masks, np.array(confidence, np.float32), self.config.title)
+
+    def _warnings(self, meta: CineMeta) -> Iterator[str]:
+        temporal, slowest = self.config.temporal, self.config.min_fps
+        if meta.fps is None and temporal.kind == "window" and temporal.step_s is not None:
+            yield (
+                f"frame rate unknown: {self.config.title} was given neighbouring frames, but learned on frames "
+                f"{temporal.step_s * 1000:.0f} ms apart; give the rate with --fps"
+            )
+        if meta.fps is not None and slowest is not None and meta.fps < slowest:
+            yield f"{meta.fps:.3g} frames per second, but {self.config.title} learned on {slowest:.3g} or more"
+
+
+def _inputs(source: FrameSource, geometry: Geometry) -> Iterator[UInt8]:
+    for number, frame in enumerate(source):
+        try:
+            yield geometry.apply(frame)
+        except InputError as error:
+            raise InputError(f"{source.meta.source}, frame {number}: {error}") from error
+
+
+def _opened(source: FrameSource | Path | str) -> AbstractContextManager[FrameSource]:
+    if isinstance(source, (str, Path)):
+        from echoseg.io import open_cine
+
+        opened: AbstractContextManager[FrameSource] = open_cine(source)
+        return opened
+    return nullcontext(source)

@@ -1,0 +1,182 @@
+"""A trained method -> a model folder that needs no torch; the export is refused unless both agree."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import logging
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from echoseg.engine import CARD_FILE, CONFIG_FILE, MODEL_FILE, ModelConfig
+from echoseg.errors import ModelError
+from echoseg.methods import ExportGraph, Method
+
+PARITY = 1e-3
+"""Largest difference of a logit between torch and ONNX Runtime (fp32) that an export may show."""
+
+
+@dataclass(frozen=True)
+class Card:
+    """What `card.md` says; every number in it was measured by the caller.
+
+    Attributes:
+        summary: one paragraph: what the model is for.
+        data: what it was trained on, and the data's licence.
+        metrics: name -> value with its interval, as text.
+        limits: known failure modes.
+        made_by: recipe, seed and version that made it.
+    """
+
+    summary: str
+    data: str
+    metrics: Mapping[str, str] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+    made_by: str = ""
+
+    def text(self, config: ModelConfig) -> str:
+        """Markdown."""
+        rows = "\n".join(f"| {name} | {value} |" for name, value in self.metrics.items())
+        table = f"## Measured\n\n| metric | value |\n|---|---|\n{rows}\n\n" if rows else ""
+        limits = "\n".join(f"* {limit}" for limit in (*self.limits, "Research use; not a medical device."))
+        structures = ", ".join(config.structures.values())
+        return (
+            f"# {config.name} {config.version}\n\n{self.summary}\n\n"
+            f"* Structures: {structures}\n* Input: {config.height} x {config.width} gray pixels, {config.temporal.kind} model\n"
+            f"* Licence of the weights: {config.licence}\n* Made by: {self.made_by}\n\n"
+            f"## Data\n\n{self.data}\n\n{table}## Limits\n\n{limits}\n"
+        )
+
+
+def export_method(method: Method, config: ModelConfig, card: Card, folder: Path, *, half: bool = False) -> ModelConfig:
+    """Write `model.onnx`, `config.json` and `card.md`; the folder appears whole or not at all.
+
+    Args:
+        method: trained method; it is moved to the CPU and to evaluation mode.
+        config: name, size, normalisation; checksum and parity are filled in here.
+        card: text about it.
+        folder: where; an existing model folder there is replaced.
+        half: store weights in 16 bits; the runtime widens them when it loads the file. They must be rounded already.
+
+    Returns:
+        The configuration as written.
+
+    Raises:
+        ModelError: ONNX Runtime and torch differ by more than `PARITY`.
+    """
+    method = method.cpu().eval()
+    graph = method.export_graph(config.height, config.width)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        write_onnx(graph, temporary / MODEL_FILE)
+        if half:
+            halve_weights(temporary / MODEL_FILE)
+        parity = measure_parity(graph, temporary / MODEL_FILE)
+        if not parity <= PARITY:
+            raise ModelError(f"{folder}: ONNX and torch differ by {parity:.2g} in a logit; nothing was exported")
+        digest = hashlib.sha256((temporary / MODEL_FILE).read_bytes()).hexdigest()
+        details = {**config.details, "parity_max_abs_logit": float(f"{parity:.3g}")}
+        written = replace(config, sha256={MODEL_FILE: digest}, details=details)
+        (temporary / CONFIG_FILE).write_text(written.to_json(), encoding="utf-8")
+        (temporary / CARD_FILE).write_text(card.text(written), encoding="utf-8")
+        temporary.chmod(0o755)
+        if folder.exists():
+            shutil.rmtree(folder)
+        temporary.rename(folder)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return written
+
+
+def write_onnx(graph: ExportGraph, path: Path) -> None:
+    """Trace a graph to ONNX; weights inside the file."""
+    batch = torch.export.Dim("batch", min=1, max=1024)
+    shapes: tuple[Any, ...] | None = None
+    if graph.dynamic_batch:
+        shapes = ({0: batch}, *(None for _ in graph.inputs[1:]))
+    with _quiet():
+        program = torch.onnx.export(
+            graph.module.eval(),
+            graph.inputs,
+            dynamo=True,
+            input_names=list(graph.input_names),
+            output_names=list(graph.output_names),
+            dynamic_shapes=shapes,
+            external_data=False,
+            verbose=False,
+        )
+        if program is None:
+            raise ModelError(f"{path}: torch could not export the graph")
+        program.save(str(path), external_data=False)
+
+
+def halve_weights(path: Path) -> None:
+    """Store the large weights of an ONNX file as float16, each followed by a cast to float32.
+
+    The runtime folds the casts when it loads the file: half the bytes on disk, the same arithmetic.
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    model = onnx.load(str(path))
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or int(np.prod(tensor.dims)) < 256:
+            continue
+        name = tensor.name
+        narrow = numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), f"{name}_half")
+        tensor.CopyFrom(narrow)
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    onnx.save(model, str(path))
+
+
+@torch.no_grad()
+def measure_parity(graph: ExportGraph, path: Path, trials: int = 3) -> float:
+    """Largest absolute difference of any output over random inputs; states are fed back, so that a stream is really run."""
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rng = np.random.default_rng(0)
+    states: list[Tensor] = list(graph.inputs[1:])
+    worst = 0.0
+    for trial in range(trials):
+        image = torch.from_numpy(rng.standard_normal(tuple(graph.inputs[0].shape), dtype=np.float32))
+        if graph.dynamic_batch and trial == trials - 1:
+            image = image[:1]
+        inputs = (image, *states)
+        ours = graph.module(*inputs)
+        ours = ours if isinstance(ours, tuple) else (ours,)
+        feed = {name: value.numpy() for name, value in zip(graph.input_names, inputs, strict=True)}
+        theirs = session.run(list(graph.output_names), feed)
+        worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(ours, theirs, strict=True)))
+        if len(states) > 1:  # a stream: [first, state_0, ...]
+            states = [torch.zeros_like(states[0]), *ours[1:]]
+    return worst
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """The exporter prints and warns about its own internals; neither is for users."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

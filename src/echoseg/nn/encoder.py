@@ -1,0 +1,82 @@
+"""ResNet encoders from timm."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from echoseg.errors import ModelError, UsageError
+
+
+class Encoder(nn.Module):
+    """Multi-scale features of gray frames.
+
+    Attributes:
+        channels: channels of each feature map, fine to coarse.
+        strides: their strides.
+    """
+
+    def __init__(
+        self,
+        backbone: str = "resnet18",
+        *,
+        weights: str = "none",
+        output_stride: int = 32,
+        levels: tuple[int, ...] = (1, 2, 3, 4),
+    ) -> None:
+        """Build the encoder.
+
+        Args:
+            backbone: a timm name.
+            weights: `none`, `hub` (ImageNet, needs the network) or the path of a state dict.
+            output_stride: stride of the deepest level; smaller than 32 dilates instead.
+            levels: timm's feature levels (0 = stride 2, 1 = stride 4, ...).
+        """
+        super().__init__()
+        try:
+            self.body = timm.create_model(
+                backbone,
+                pretrained=weights == "hub",
+                features_only=True,
+                in_chans=1,
+                output_stride=output_stride,
+                out_indices=levels,
+            )
+        except (OSError, RuntimeError) as error:
+            raise ModelError(
+                f"{backbone}: {error}. Give weights=none, the path of a file, or weights=hub where the network is reached"
+            ) from error
+        info: Any = self.body.feature_info
+        self.channels: list[int] = list(info.channels())
+        self.strides: list[int] = list(info.reduction())
+        if weights not in ("none", "hub"):
+            load_backbone_weights(self.body, Path(weights))
+
+    def forward(self, frames: Float[Tensor, "N 1 H W"]) -> list[Tensor]:
+        """Feature maps, fine to coarse, each (N, C_i, H / stride_i, W / stride_i)."""
+        features: list[Tensor] = self.body(frames)
+        return features
+
+
+def load_backbone_weights(body: nn.Module, path: Path) -> None:
+    """Load a plain ResNet state dict; a 3-channel stem is summed to gray, the classifier left out."""
+    if not path.is_file():
+        raise UsageError(f"{path}: no such file; backbone weights are none, hub or a state dict on disk")
+    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    own = body.state_dict()
+    kept = {}
+    for name, value in state.items():
+        if name not in own:
+            continue
+        if value.ndim == 4 and value.shape[1] == 3 and own[name].shape[1] == 1:
+            value = value.sum(1, keepdim=True)
+        kept[name] = value
+    missing = set(own) - set(kept)
+    if missing:
+        raise ModelError(f"{path}: {len(missing)} weights of the backbone are missing, {min(missing)} among them")
+    body.load_state_dict(kept)

@@ -1,0 +1,27 @@
+"""A run is a function: the list of recipes, and what turns one into a run folder."""
+
+from __future__ import annotations
+
+import importlib
+
+from echoseg.errors import UsageError
+from echoseg.recipes.base import DataConfig, ModelInfo, RunConfig
+
+RECIPES = {
+    "a4c-frame": "echoseg.recipes.shipped:a4c_frame",
+    "camus-echoforge": "echoseg.recipes.echoforge:camus_echoforge",
+    "echonet-echoforge": "echoseg.recipes.echoforge:echonet_echoforge",
+    "echoforge-lite": "echoseg.recipes.echoforge:echoforge_lite",
+    "framewise": "echoseg.recipes.framewise:framewise",
+}
+
+__all__ = ["RECIPES", "DataConfig", "ModelInfo", "RunConfig", "recipe"]
+
+
+def recipe(name: str) -> RunConfig:
+    """The configuration of a named recipe."""
+    if name not in RECIPES:
+        raise UsageError(f"recipe {name!r} is not known; choose one of {', '.join(RECIPES)}")
+    module, _, function = RECIPES[name].partition(":")
+    built: RunConfig = getattr(importlib.import_module(module), function)()
+    return built

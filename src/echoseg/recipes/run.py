@@ -1,0 +1,215 @@
+"""From a recipe and a data folder to a run folder with a model folder in it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import logging
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import replace
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric, seed_everything
+
+import echoseg
+from echoseg.cine import Structure
+from echoseg.data import CineStore, ClipStream, StreamConfig
+from echoseg.datasets import Dataset, open_dataset
+from echoseg.engine import ModelConfig, Temporal
+from echoseg.errors import UsageError
+from echoseg.export import Card, export_method
+from echoseg.io import atomic_write_text
+from echoseg.methods import Method, build_method
+from echoseg.recipes.base import RunConfig
+from echoseg.train import BEST, TrainConfig, Training, Validator, load_checkpoint
+
+Progress = Callable[[str, int, int], None]
+
+RUN_FILE = "run.json"
+MODEL_DIR = "model"
+
+
+def train_run(
+    config: RunConfig,
+    data: Path,
+    run_dir: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Train as a recipe says and export the best weights.
+
+    Args:
+        config: the resolved recipe.
+        data: data folder in a layout that `open_dataset` knows.
+        run_dir: checkpoints, logs and the model folder go here.
+        device: auto, cpu or cuda:N.
+        resume: continue a run that was interrupted; the configuration and the data must be the same.
+        progress: called with (what, done, total) while the cines are decoded.
+
+    Returns:
+        The model folder.
+    """
+    dataset = open_dataset(data)
+    record = run_record(config, dataset)
+    _claim(run_dir, record, resume=resume)
+    training, stream = build_training(config, dataset, run_dir, device=device, progress=progress)
+    method = training.fit(resume=resume)
+    folder = run_dir / MODEL_DIR
+    write_model(method, config, stream, dataset, folder)
+    return folder
+
+
+def build_training(
+    config: RunConfig, dataset: Dataset, run_dir: Path, *, device: str, progress: Progress | None = None
+) -> tuple[Training, StreamConfig]:
+    """Stores, streams, network and loop of a run; seeds torch's generator first."""
+    seed_everything(config.train.seed, verbose=False)
+    stored = config.data.stored_size or config.data.size
+    train = _load(dataset, "train", stored, config, progress)
+    val = _load(dataset, "val", config.data.size, config, progress)
+    method = build_method(config.method, config.network)
+    check_labels(train, method, dataset)
+    labelled, rest = train.split_budget(config.data.labelled_cines, config.train.seed)
+    mean, std = train.gray_statistics()
+    stream = StreamConfig(
+        config.data.clip_length, config.data.size, config.data.batch, config.train.seed, config.data.augment, mean, std
+    )
+    unlabelled = None
+    if config.data.unlabelled_batch and len(rest):
+        unlabelled = ClipStream(rest, replace(stream, batch=config.data.unlabelled_batch, seed=config.train.seed + 1))
+    training = Training(
+        method,
+        ClipStream(labelled, stream),
+        unlabelled,
+        config.train,
+        Validator(val.labelled(), config.data.clip_length, mean, std),
+        run_dir,
+        build_fabric(config.train, device),
+    )
+    return training, stream
+
+
+def build_fabric(config: TrainConfig, device: str) -> Fabric:
+    """Fabric on one device, or on whatever `fabric run` / torchrun set up."""
+    logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets at level INFO
+    if device != "auto" and device != "cpu" and not device.startswith("cuda"):
+        raise UsageError(f"--device {device}: choose auto, cpu or cuda:N")
+    if device.startswith("cuda") and not torch.cuda.is_available():
+        raise UsageError(f"--device {device}: no CUDA device is visible; use --device cpu")
+    if device.startswith("cuda"):
+        index = int(device.partition(":")[2] or 0)
+        return Fabric(accelerator="cuda", devices=[index], precision=config.precision)
+    cuda = device == "auto" and torch.cuda.is_available()
+    return Fabric(accelerator="cuda" if cuda else "cpu", devices=1, precision=config.precision)
+
+
+def check_labels(store: CineStore, method: Method, dataset: Dataset) -> None:
+    """A network with channels for structures that the labels do not have would learn that they are background."""
+    present = store.label_values()
+    missing = [Structure(k).name for k in range(1, method.channels) if k not in present] if method.channels > 1 else []
+    if missing:
+        raise UsageError(
+            f"{dataset.root}: the masks hold no {', '.join(missing)}; train on the LV alone with --network.channels 1"
+        )
+
+
+def write_model(method: Method, config: RunConfig, stream: StreamConfig, dataset: Dataset, folder: Path) -> ModelConfig:
+    """Export a trained method with the recipe's card."""
+    info = config.model
+    if info.half:
+        round_weights(method)
+    labels = range(1, max(2, method.channels))
+    model = ModelConfig(
+        name=info.name,
+        version=info.version,
+        structures={k: Structure(k).name for k in labels},
+        activation=method.activation,
+        height=config.data.size,
+        width=config.data.size,
+        mean=stream.mean,
+        std=stream.std,
+        resize=config.data.resize,
+        temporal=Temporal(method.temporal, config.data.clip_length if method.temporal == "window" else 1),
+        licence=info.licence,
+        details={"method": config.method, "parameters": method.inference_parameters()},
+    )
+    best = load_checkpoint(folder.parent / BEST)
+    card = Card(
+        info.summary,
+        info.data or f"{dataset.name} layout, fingerprint {dataset.fingerprint()[:16]}",
+        {"LV Dice on ED and ES of the validation split, at the network's size": f"{best['val_dice']:.4f}"},
+        info.limits,
+        f"echoseg {echoseg.__version__}, method {config.method}, seed {config.train.seed}, step {best['step']}",
+    )
+    return export_method(method, model, card, folder, half=info.half)
+
+
+def round_weights(method: Method) -> None:
+    """Round the weights to 16 bits, so that what is measured is what is shipped."""
+    with torch.no_grad():
+        for parameter in method.parameters():
+            parameter.copy_(parameter.half().float())
+
+
+def run_record(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
+    """What makes a run repeatable: configuration, versions, git state, data."""
+    packages = ("torch", "timm", "lightning-fabric", "numpy")
+    return {
+        "config": json.loads(json.dumps(dataclasses.asdict(config))),
+        "data": {"layout": dataset.name, "fingerprint": dataset.fingerprint()},
+        "echoseg": echoseg.__version__,
+        "versions": {name: metadata.version(name) for name in packages} | {"python": platform.python_version()},
+        "git": git_state(),
+    }
+
+
+def git_state() -> str | None:
+    """Commit of the checkout that runs, with `+` where files differ from it; None outside a checkout."""
+    here = Path(__file__).parent
+    call = ["git", "-C", str(here), "describe", "--always", "--abbrev=40", "--dirty=+"]
+    try:
+        found = subprocess.run(call, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return found.stdout.strip() or None
+
+
+def _load(dataset: Dataset, split: str, size: int, config: RunConfig, progress: Progress | None) -> CineStore:
+    def report(done: int, total: int) -> None:
+        if progress is not None:
+            progress(f"reading {split} cines", done, total)
+
+    return CineStore.load(dataset, split, size=size, resize=config.data.resize, progress=report)
+
+
+def _claim(run_dir: Path, record: dict[str, Any], *, resume: bool) -> None:
+    """Write the run's record; refuse to mix two different runs in one folder."""
+    path = run_dir / RUN_FILE
+    if path.exists():
+        before = json.loads(path.read_text(encoding="utf-8"))
+        if not resume:
+            raise UsageError(f"{run_dir}: holds a run already; add --resume to continue it, or choose another folder")
+        for key in ("config", "data"):
+            if before.get(key) != record[key]:
+                changed = _first_difference(before.get(key), record[key], key)
+                raise UsageError(
+                    f"{run_dir}: {changed} differs from the interrupted run; repeat it as it was or start anew"
+                )
+        return
+    run_dir.mkdir(parents=True, exist_ok=True)
+    atomic_write_text(path, json.dumps(record, indent=2) + "\n")
+
+
+def _first_difference(old: Any, new: Any, where: str) -> str:  # noqa: ANN401
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in new:
+            if old.get(key) != new[key]:
+                return _first_difference(old.get(key), new[key], f"{where}.{key}")
+    return f"{where} ({old} before, {new} now)"

@@ -1,0 +1,66 @@
+"""Results on disk: the folder of a case (`write_case`), the table and the record of a call (`write_summary`, `write_run`).
+
+    document = write_case(out / "patient1", segmentation, indices, cine, frozenset({"csv", "html"}))
+    write_summary(out, [CaseRecord("patient1", cine.meta.source, "done", result=document)])
+
+Names are loaded when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from echoseg.report.case import FORMATS, write_case
+    from echoseg.report.overlay import overlay_frames, write_overlay
+    from echoseg.report.page import report_page
+    from echoseg.report.result import RESULT_FILE, read_result, result_document
+    from echoseg.report.run import RUN_FILE, CaseRecord, RunInfo, run_document, write_run
+    from echoseg.report.tables import SUMMARY_FILE, curve_csv, write_summary
+
+__all__ = [
+    "FORMATS",
+    "RESULT_FILE",
+    "RUN_FILE",
+    "SUMMARY_FILE",
+    "CaseRecord",
+    "RunInfo",
+    "curve_csv",
+    "overlay_frames",
+    "read_result",
+    "report_page",
+    "result_document",
+    "run_document",
+    "write_case",
+    "write_overlay",
+    "write_run",
+    "write_summary",
+]
+
+_HOME = {
+    "FORMATS": "case",
+    "RESULT_FILE": "result",
+    "RUN_FILE": "run",
+    "SUMMARY_FILE": "tables",
+    "CaseRecord": "run",
+    "RunInfo": "run",
+    "curve_csv": "tables",
+    "overlay_frames": "overlay",
+    "read_result": "result",
+    "report_page": "page",
+    "result_document": "result",
+    "run_document": "run",
+    "write_case": "case",
+    "write_overlay": "overlay",
+    "write_run": "run",
+    "write_summary": "tables",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+    globals()[name] = value
+    return value

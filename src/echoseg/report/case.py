@@ -1,0 +1,147 @@
+"""The folder of one case, written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Protocol
+
+from echoseg.cine import CineMeta, Segmentation, UInt8
+from echoseg.clinical import Indices
+from echoseg.errors import InputError, UsageError
+from echoseg.io import write_nifti
+from echoseg.report.overlay import OVERLAY_FILE, write_overlay
+from echoseg.report.page import frames_needed, report_page
+from echoseg.report.pictures import keep
+from echoseg.report.result import RESULT_FILE, Document, result_document, to_text
+from echoseg.report.tables import CURVE_FILE, curve_csv
+
+FORMATS = frozenset({"nifti", "mp4", "csv", "html"})
+MASKS_FILE = "masks.nii.gz"
+REPORT_FILE = "report.html"
+
+Writer = Callable[[Path], None]
+
+
+class FrameSource(Protocol):
+    """Frames with a header, as often as one iterates: a `Cine` or a `CineStream`."""
+
+    @property
+    def meta(self) -> CineMeta:
+        """What is known about the cine."""
+        ...
+
+    def __iter__(self) -> Iterator[UInt8]:
+        """Frames, uint8 (H, W), in order."""
+        ...
+
+
+def write_case(
+    case_dir: Path | str,
+    segmentation: Segmentation,
+    indices: Indices,
+    cine: FrameSource,
+    formats: frozenset[str] = FORMATS,
+    *,
+    licence: str | None = None,
+    extras: Mapping[str, Writer] | None = None,
+) -> Document:
+    """Write the results of a case into a folder, whole or not at all.
+
+    Everything is written into a hidden folder beside `case_dir` and moved there at the end. An earlier result in `case_dir` is
+    replaced only then; a folder that holds something else is left alone.
+
+    Args:
+        case_dir: folder of the case; its name is the title of the report.
+        segmentation: masks of every frame.
+        indices: what was measured on them.
+        cine: the frames; iterated at most once.
+        formats: which of `FORMATS` to write beside `result.json`.
+        licence: licence of the model, for `result.json` and the report.
+        extras: more files: name -> function that writes it to the path that it is given.
+
+    Returns:
+        The content of `result.json`.
+    """
+    unknown = sorted(formats - FORMATS)
+    if unknown:
+        raise UsageError(f"format {unknown[0]!r}: unknown; choose among {', '.join(sorted(FORMATS))}")
+    target = Path(case_dir)
+    document = result_document(segmentation, indices, licence=licence)
+    with _whole_folder(target) as folder:
+        if "nifti" in formats:
+            meta = segmentation.meta
+            write_nifti(folder / MASKS_FILE, segmentation.masks, meta.n_frames, meta.shape, meta.spacing, meta.fps)
+        if "csv" in formats:
+            (folder / CURVE_FILE).write_text(curve_csv(document), encoding="utf-8")
+        frames = _write_video_and_keep(folder, segmentation, indices, cine, formats)
+        if "html" in formats:
+            page = report_page(target.name, segmentation, indices, frames, licence=licence)
+            (folder / REPORT_FILE).write_text(page, encoding="utf-8")
+        for name, write in (extras or {}).items():
+            write(folder / name)
+        (folder / RESULT_FILE).write_text(to_text(document), encoding="utf-8")
+    return document
+
+
+def _write_video_and_keep(
+    folder: Path, segmentation: Segmentation, indices: Indices, cine: FrameSource, formats: frozenset[str]
+) -> dict[int, UInt8]:
+    """One pass over the frames for the video and the report's pictures; stops early where only pictures are asked for."""
+    kept: dict[int, UInt8] = {}
+    wanted = frames_needed(segmentation, indices) if "html" in formats else ()
+    frames = keep(cine, wanted, kept)
+    if "mp4" in formats:
+        write_overlay(folder / OVERLAY_FILE, frames, segmentation, indices)
+    elif wanted:
+        for _ in frames:
+            if len(kept) == len(wanted):
+                break
+    if len(kept) != len(wanted):
+        raise InputError(
+            f"{cine.meta.source}: {segmentation.meta.n_frames} masks, but frame {max(set(wanted) - set(kept))} cannot be "
+            "read; give the cine that was segmented"
+        )
+    return kept
+
+
+@contextmanager
+def _whole_folder(target: Path) -> Iterator[Path]:
+    """A folder to fill, moved to `target` when the block ends well and removed when it does not."""
+    _check_replaceable(target)
+    partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
+    try:
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        yield partial
+        _move(partial, target)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise InputError(f"{target}: cannot be written ({reason}); free space or choose another folder") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check_replaceable(target: Path) -> None:
+    if target.is_dir() and any(target.iterdir()) and not (target / RESULT_FILE).is_file():
+        raise InputError(f"{target}: holds files that are no result of echoseg; choose another output folder")
+    if target.exists() and not target.is_dir():
+        raise InputError(f"{target}: is a file where a folder is needed; choose another output folder")
+
+
+def _move(partial: Path, target: Path) -> None:
+    """Rename `partial` to `target`; an earlier result goes only when the new one is in its place."""
+    if not target.exists():
+        partial.rename(target)
+        return
+    old = partial.with_suffix(".old")
+    target.rename(old)
+    try:
+        partial.rename(target)
+    except OSError:
+        old.rename(target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)

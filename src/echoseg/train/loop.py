@@ -1,0 +1,155 @@
+"""The training loop: one readable pass over steps on Lightning Fabric. It knows no method and builds nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+
+from echoseg.data import ClipStream
+from echoseg.errors import EchosegError
+from echoseg.methods import Method
+from echoseg.train.average import WeightAverage
+from echoseg.train.checkpoint import load_checkpoint, save_checkpoint
+from echoseg.train.config import TrainConfig
+from echoseg.train.logs import RunLog
+
+Validate = Callable[[Method, torch.device], dict[str, float]]
+
+LAST, BEST = "checkpoints/last.ckpt", "checkpoints/best.ckpt"
+
+
+@dataclass(eq=False)
+class Training:
+    """Everything a run needs, built by the caller.
+
+    Attributes:
+        method: network and step; on no particular device yet.
+        labelled: stream of labelled clips.
+        unlabelled: stream of unlabelled clips, if the method takes any.
+        config: schedule and optimiser.
+        validate: returns numbers, `val_dice` among them.
+        run_dir: where checkpoints and logs go.
+        fabric: devices and precision.
+    """
+
+    method: Method
+    labelled: ClipStream
+    unlabelled: ClipStream | None
+    config: TrainConfig
+    validate: Validate
+    run_dir: Path
+    fabric: Fabric
+
+    def __post_init__(self) -> None:
+        self.step = 0
+        self.best = -math.inf
+        self.optimiser = build_optimiser(self.method, self.config)
+        self.average = WeightAverage(self.method, self.config.average) if self.config.average else None
+
+    def fit(self, *, resume: bool = False, tensorboard: bool = True) -> Method:
+        """Train to the last step.
+
+        Args:
+            resume: continue from the last checkpoint of `run_dir` if there is one.
+            tensorboard: write TensorBoard files beside `metrics.jsonl`.
+
+        Returns:
+            The method with the best validated weights, in evaluation mode, on the CPU.
+        """
+        for leftover in (self.run_dir / LAST).parent.glob(".*.ckpt"):
+            leftover.unlink()  # a checkpoint that was being written when the run was killed
+        if resume and (self.run_dir / LAST).exists():
+            self._restore(load_checkpoint(self.run_dir / LAST))
+        model, optimiser = self.fabric.setup(self.method, self.optimiser)
+        model.mark_forward_method("training_step")
+        self.optimiser = optimiser
+        with RunLog(self.run_dir, total_steps=self.config.steps, first_step=self.step, tensorboard=tensorboard) as log:
+            self.method.train()
+            while self.step < self.config.steps:
+                self._one_step(model, log)
+                if self.step % self.config.steps_per_epoch == 0 or self.step == self.config.steps:
+                    self._end_epoch(log)
+        best = load_checkpoint(self.run_dir / BEST)
+        self.method.load_state_dict(best["method"])
+        return self.method.cpu().eval()
+
+    def _one_step(self, model: Any, log: RunLog) -> None:  # noqa: ANN401
+        rate = self.config.learning_rate(self.step)
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        device = self.fabric.device
+        labelled = self.labelled.batch(self.step).to(device)
+        unlabelled = None if self.unlabelled is None else self.unlabelled.batch(self.step).to(device)
+        result = model.training_step(labelled, unlabelled, self.step)
+        if not bool(torch.isfinite(result.loss)):
+            raise EchosegError(
+                f"{self.run_dir}: the loss is {float(result.loss)} at step {self.step} (cines {', '.join(labelled.cases)}); "
+                "lower --train.lr, or train in 32-true precision"
+            )
+        self.optimiser.zero_grad(set_to_none=True)
+        self.fabric.backward(result.loss)
+        norm = 0.0
+        if self.config.grad_clip > 0:
+            clipped = self.fabric.clip_gradients(model, self.optimiser, max_norm=self.config.grad_clip)
+            norm = float(clipped) if clipped is not None else 0.0
+        self.optimiser.step()
+        self.method.after_optimizer_step(self.step)
+        if self.average is not None:
+            self.average.update(self.method, self.step)
+        loss = float(result.loss.detach())
+        log.write(self.step, {"loss": loss, "lr": rate, "grad_norm": norm, **result.logs})
+        self.step += 1
+        log.show(self.step, {"loss": loss} | ({"best val Dice": self.best} if self.best > 0 else {}))
+
+    def _end_epoch(self, log: RunLog) -> None:
+        epoch = math.ceil(self.step / self.config.steps_per_epoch) - 1
+        self.method.on_epoch_end(epoch)
+        final = self.step == self.config.steps
+        every = self.config.validate_every
+        if final or (every and (epoch + 1) % every == 0):
+            self._validate(log)
+        if final or (epoch + 1) % self.config.checkpoint_every == 0:
+            save_checkpoint(self.run_dir / LAST, self._state())
+
+    def _validate(self, log: RunLog) -> None:
+        scored = self.method if self.average is None else self.average.averaged
+        scores = self.validate(scored, self.fabric.device)
+        log.write(self.step - 1, scores)
+        if scores["val_dice"] > self.best:
+            self.best = scores["val_dice"]
+            save_checkpoint(
+                self.run_dir / BEST, {"method": scored.state_dict(), "step": self.step, "val_dice": self.best}
+            )
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "method": self.method.state_dict(),
+            "optimiser": self.optimiser.state_dict(),
+            "average": None if self.average is None else self.average.averaged.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "rng": torch.get_rng_state(),
+        }
+
+    def _restore(self, state: dict[str, Any]) -> None:
+        self.method.load_state_dict(state["method"])
+        self.optimiser.load_state_dict(state["optimiser"])
+        if self.average is not None and state["average"] is not None:
+            self.average.averaged.load_state_dict(state["average"])
+        self.step, self.best = state["step"], state["best"]
+        torch.set_rng_state(state["rng"])
+
+
+def build_optimiser(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
+    """Optimiser over the parameters that learn; teachers do not."""
+    learning = [p for p in method.parameters() if p.requires_grad]
+    if config.optimiser == "sgd":
+        return torch.optim.SGD(learning, lr=config.lr, momentum=0.9, weight_decay=config.weight_decay)
+    kind = torch.optim.AdamW if config.optimiser == "adamw" else torch.optim.Adam
+    return kind(learning, lr=config.lr, weight_decay=config.weight_decay)
