@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -88,6 +89,17 @@ def test_partial_beats_at_both_ends_are_dropped(fps):
     values = Rhythm.regular(1.0, 4, start_s=-0.15).cine(fps, 2.6)  # mid-systole to early filling
     beats = find_beats(_curve(values), fps)
     assert [round(b.ed_frame / fps, 1) for b in beats] == pytest.approx([0.85], abs=0.11)
+
+
+@pytest.mark.parametrize("fps", RATES)
+def test_a_low_first_peak_counts_if_the_cine_shows_its_rise(fps):
+    rhythm = Rhythm((-0.75, 0.05, 1.4, 2.2), (120, 90, 125, 120), (50, 60, 50))  # a premature beat comes first
+    values = rhythm.cine(fps, 2.1)
+    shown = np.interp(np.arange(len(values)) / fps, [0, 0.05, 0.1], [75, 90, 90])
+    values = np.where(np.arange(len(values)) / fps <= 0.1, shown, values)
+    beats = find_beats(_curve(values), fps)
+    assert [round(b.ed_frame / fps, 1) for b in beats] == pytest.approx([0.1], abs=0.11)
+    assert beats[0].complete
 
 
 @pytest.mark.parametrize("fps", RATES)
@@ -213,7 +225,7 @@ def test_any_curve_gives_valid_beats(values, fps, r_waves):
     for beat in beats:
         assert max(beat.ed_frame, beat.es_frame, beat.next_ed_frame or 0) < len(values)
         assert np.isfinite(curve.values[[beat.ed_frame, beat.es_frame]]).all()
-    for one, two in zip(beats[:-1], beats[1:], strict=True):
+    for one, two in pairwise(beats):
         assert one.next_ed_frame is not None
         assert one.next_ed_frame <= two.ed_frame
     for ejection in ejections(curve, beats):

@@ -107,10 +107,7 @@ def test_only_npz_holds_masks_beside_frames(sample):
 
 
 def test_masks_are_not_read_from_pictures(sample):
-    if sample.suffix in (".nii", ".gz", ".npz", ".mha"):
-        said = "label|masks of 2"
-    else:
-        said = "masks are read from NIfTI"
+    said = "label|masks of 2" if sample.suffix in (".nii", ".gz", ".npz", ".mha") else "masks are read from NIfTI"
     with pytest.raises(InputError, match=said):
         read_masks(sample)
 

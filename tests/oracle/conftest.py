@@ -26,7 +26,11 @@ class Ventricle:
         return np.pi * b**2 * height**2 * (3 * a - height) / (3 * a**2) / 1000
 
     def mask(
-        self, spacing: Spacing, tilt_deg: float = 0.0, mirrored: bool = False, shift_px: tuple[float, float] = (0.0, 0.0)
+        self,
+        spacing: Spacing,
+        tilt_deg: float = 0.0,
+        mirrored: bool = False,
+        shift_px: tuple[float, float] = (0.0, 0.0),
     ) -> NDArray[np.uint8]:
         """Mask on a canvas of 112 mm, the apex at the top for a tilt of 0, pixels inside where their centre is."""
         field_mm = 112.0

@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from echoseg.cine import Structure
+from echoseg.cine import Structure, View
 from echoseg.errors import InputError, UsageError
 from echoseg.io import read_cine, read_nifti
-from echoseg.simulator import ClipOptions, simulate, write_camus, write_echonet, writers
+from echoseg.simulator import ClipOptions, simulate, write_camus, write_echonet
 from echoseg.simulator.folder import case_seed
 from echoseg.simulator.geometry import fill_polygon
+from echoseg.simulator.parallel import in_order
 
 CLIP = ClipOptions(fps=25.0, duration_s=1.3)
 COUNTS = {"TRAIN": 2, "VAL": 1, "TEST": 1}
@@ -101,7 +102,6 @@ def test_echonet_tracings_are_an_axis_and_twenty_diameters_of_ed_and_es(echonet)
         np.testing.assert_allclose(volumes, [float(row["ESV"]), float(row["EDV"])], atol=1e-3)
 
 
-@pytest.mark.slow
 def test_workers_do_not_change_a_byte(tmp_path, echonet):
     seen = []
     write_echonet(
@@ -136,13 +136,10 @@ def test_a_stopped_run_lists_nothing_and_can_be_repeated(tmp_path, monkeypatch):
     assert _contents(tmp_path) == complete
 
 
-@pytest.mark.slow
-def test_a_failing_case_is_named_and_its_error_reaches_the_caller(tmp_path):
-    (tmp_path / "data").mkdir()
-    (tmp_path / "data" / "simulation.json").write_text("{}")
+def test_a_failing_case_is_named_and_its_error_reaches_the_caller():
     for workers in (1, 2):
         with pytest.raises(ZeroDivisionError) as caught:
-            list(writers.in_order(_divide, [1, 0], workers))
+            list(in_order(_divide, [1, 0], workers))
         assert any("0" in note for note in caught.value.__notes__)
 
 
@@ -177,8 +174,6 @@ def _info(path: Path) -> dict[str, str]:
 
 
 def test_camus_files_are_read_back_to_the_same_pixels_and_labels(camus):
-    from echoseg.cine import View
-
     folder = camus / "database_nifti" / "patient0002"
     for view, tag in ((View.A2C, "2CH"), (View.A4C, "4CH")):
         cine = simulate(case_seed(1, 2), preset="easy", view=view, layout="camus", fps=10.0, span="half_beat")

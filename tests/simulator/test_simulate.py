@@ -58,7 +58,7 @@ def test_everything_that_holds_for_every_cine(seed, preset):
     assert 0 < cine.ef_percent < 90
     assert cine.dropout_db.min() >= 0
     lit = cine.frames[:, cine.inside_sector]
-    assert 3 < lit.mean() < 200 and lit.std() > 5
+    assert 5 < lit.mean() < 200 and lit.std() > 5
 
 
 @pytest.mark.parametrize("make", [_short, _camus], ids=["echonet", "camus"])
@@ -136,13 +136,10 @@ def test_wall_is_brighter_than_cavity_in_easy_cines():
 def test_dropout_darkens_the_image():
     still = {"p_shadow": 0.0, "losses_per_s": 0.0}
     clear = simulate(1, preset=Preset(name="clear", **still), duration_s=0.1)
-    lossy = simulate(
-        1,
-        preset=Preset(name="lossy", p_shadow=1.0, shadow_db=(30.0, 30.0), p_shadow_moves=0.0, losses_per_s=0.0),
-        duration_s=0.1,
-    )
     assert not clear.dropout_db.any()
-    assert lossy.dropout_db.max() > 10
+    shadows = Preset(name="shadows", p_shadow=1.0, shadow_db=(30.0, 30.0), p_shadow_moves=0.0, losses_per_s=0.0)
+    lossy = [simulate(seed, preset=shadows, duration_s=0.1).dropout_db.max() for seed in range(5)]
+    assert max(lossy) == pytest.approx(30, abs=3)
 
 
 def test_to_cine_gives_the_two_labelled_frames_or_all():

@@ -23,8 +23,9 @@ SMOOTHING_S = 0.04  # standard deviation of the Gaussian; ejection takes 0.2-0.3
 SMOOTHING_FRAMES = 1.0  # the same where the frame rate is unknown
 MIN_BEAT_S = 0.27  # 220 beats a minute
 MIN_BEAT_FRAMES = 4
-HYSTERESIS = 0.35  # of the curve's range
+HYSTERESIS = 0.3  # of the curve's range
 EDGE_TOLERANCE = 0.06  # of the range: a curve that starts or ends this close to a peak's height starts or ends at ED
+EDGE_FLANK = 0.1  # of the range: a first or last peak that rises this much above both ends is a peak
 MIN_RANGE = 0.05  # of the largest volume; flatter curves hold no beat
 MAX_ROUGHNESS = 1.4  # of the ranks; white noise has 2, a beat of eight frames 0.6
 MIN_FRAMES_TO_JUDGE_ROUGHNESS = 12
@@ -165,22 +166,28 @@ def _turning_points(smooth: Float64, hysteresis: float) -> list[tuple[int, int]]
 
 
 def _volume_peaks(trace: _Trace, min_distance: float) -> list[int]:
-    """Frames of end-diastole; peaks that the cine's start or end cut off are dropped."""
-    smooth = trace.smooth
-    turns = _turning_points(smooth, HYSTERESIS * trace.range)
+    """Frames of end-diastole, without the ends of the curve that only look like one."""
+    turns = _turning_points(trace.smooth, HYSTERESIS * trace.range)
     peaks = [frame for frame, kind in turns if kind > 0]
-    cut_off = {turn[0] for turn in (turns[0], turns[-1]) if turn[1] > 0} if turns else set()
-    whole = [float(smooth[frame]) for frame in peaks if frame not in cut_off]
-    height = float(np.median(whole)) if whole else max((float(smooth[frame]) for frame in peaks), default=0.0)
-    enough = height - EDGE_TOLERANCE * trace.range
-    peaks = [frame for frame in peaks if frame not in cut_off or smooth[frame] >= enough]
+    at_ends = {frame for frame, kind in (*turns[:1], *turns[-1:]) if kind > 0}
+    inner = [float(trace.smooth[frame]) for frame in peaks if frame not in at_ends]
+    height = float(np.median(inner)) if inner else max((float(trace.smooth[frame]) for frame in peaks), default=0.0)
     kept: list[int] = []
     for frame in peaks:
+        if frame in at_ends and not _is_end_diastole(trace, frame, height):
+            continue
         if kept and frame - kept[-1] < min_distance:
-            kept[-1] = max(kept[-1], frame, key=lambda f: float(smooth[f]))
+            kept[-1] = max(kept[-1], frame, key=lambda f: float(trace.smooth[f]))
         else:
             kept.append(frame)
     return _on_measured_frames(trace, kept)
+
+
+def _is_end_diastole(trace: _Trace, frame: int, height: float) -> bool:
+    """Whether the first or last peak is one: as high as the others, or with both its flanks inside the cine."""
+    smooth = trace.smooth
+    flanks = float(smooth[frame] - max(smooth[: frame + 1].min(), smooth[frame:].min()))
+    return float(smooth[frame]) >= height - EDGE_TOLERANCE * trace.range or flanks >= EDGE_FLANK * trace.range
 
 
 def _on_measured_frames(trace: _Trace, frames: list[int]) -> list[int]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg.cine import N_LABELS, Float32, Structure, UInt8
+from echoseg.cine import Float32, Structure, UInt8
 from echoseg.engine.config import Activation, PostprocessStep
 from echoseg.engine.preprocess import Geometry
 
@@ -75,39 +75,34 @@ def native_mask(
 def postprocess(mask: UInt8, steps: Sequence[PostprocessStep]) -> UInt8:
     """A cleaned copy of a label mask; `steps` are applied in their order."""
     clean = mask.copy()
-    for step in steps:
-        _STEPS[step](clean)
+    if steps and mask.size:
+        # No step makes a tidy structure untidy, so this needs to be known only once.
+        untidy = [label for label in range(1, int(mask.max()) + 1) if not _one_run_a_row(mask == label)]
+        for step in steps:
+            for label in untidy:
+                _STEPS[step](clean, label)
     return clean
 
 
-def _largest_component(mask: UInt8) -> None:
-    """Keep the largest 4-connected component of each structure, in place."""
+def _largest_component(mask: UInt8, label: int) -> None:
+    """Keep the largest 4-connected component of a structure, in place."""
     from scipy import ndimage
 
-    for _, structure in _untidy(mask):
-        components, n = ndimage.label(structure)
-        if n > 1:
-            largest = np.bincount(components.ravel())[1:].argmax() + 1
-            mask[structure & (components != largest)] = Structure.BACKGROUND
+    structure = mask == label
+    components, n = ndimage.label(structure)
+    if n > 1:
+        largest = np.bincount(components.ravel())[1:].argmax() + 1
+        mask[structure & (components != largest)] = Structure.BACKGROUND
 
 
-def _fill_holes(mask: UInt8) -> None:
+def _fill_holes(mask: UInt8, label: int) -> None:
     """Give background enclosed by a structure to it, in place; other structures inside stay (a myocardium holds an LV)."""
     from scipy import ndimage
 
-    for label, structure in _untidy(mask):
-        components, n = ndimage.label(np.pad(~structure, 1, constant_values=True), structure=_CORNERS)
-        if n > 1:
-            enclosed = (components > 0) & (components != components[0, 0])
-            mask[enclosed[1:-1, 1:-1] & (mask == Structure.BACKGROUND)] = label
-
-
-def _untidy(mask: UInt8) -> Iterator[tuple[int, Bool]]:
-    """(label, pixels) of each structure that may have several components or holes."""
-    for label in range(1, N_LABELS):
-        structure = mask == label
-        if not _one_run_a_row(structure):
-            yield label, structure
+    components, n = ndimage.label(np.pad(mask != label, 1, constant_values=True), structure=_CORNERS)
+    if n > 1:
+        enclosed = (components > 0) & (components != components[0, 0])
+        mask[enclosed[1:-1, 1:-1] & (mask == Structure.BACKGROUND)] = label
 
 
 def _one_run_a_row(structure: Bool) -> bool:
@@ -117,7 +112,7 @@ def _one_run_a_row(structure: Bool) -> bool:
     return bool(runs.max() <= 1 and overlaps + 1 >= np.count_nonzero(runs))
 
 
-_STEPS: dict[PostprocessStep, Callable[[UInt8], None]] = {
+_STEPS: dict[PostprocessStep, Callable[[UInt8, int], None]] = {
     "largest_component": _largest_component,
     "fill_holes": _fill_holes,
 }

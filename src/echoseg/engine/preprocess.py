@@ -88,13 +88,16 @@ class Geometry:
 
         Args:
             maps: probabilities or logits.
-            box: part of the native frame to compute; None = all of it.
+            box: part of the native frame to compute, slices with start and stop; None = all of it.
         """
-        rows, cols = box if box is not None else (slice(None), slice(None))
-        down, across = _taps(self.shape[0], self.content[0])[rows], _taps(self.shape[1], self.content[1])[cols]
-        inner_rows, inner_cols = _support(down), _support(across)
-        content = maps[:, *self.content_box][:, inner_rows, inner_cols]
-        return np.asarray(down[:, inner_rows] @ content @ across[:, inner_cols].T, dtype=np.float32)
+        rows, cols = box if box is not None else (slice(0, self.shape[0]), slice(0, self.shape[1]))
+        down, across = (_taps(*sizes) for sizes in zip(self.shape, self.content, strict=True))
+        part = down.needed(rows), across.needed(cols)
+        content = maps[:, *self.content_box][:, *part]
+        return np.asarray(
+            down.weights[rows, part[0]] @ content @ across.weights[cols, part[1]].T,
+            dtype=np.float32,
+        )
 
     def native_box(self, inside: NDArray[np.bool_]) -> Box | None:
         """Native pixels whose bilinear value any pixel of `inside` (network's size) has a part in; None if there are none."""
@@ -102,30 +105,43 @@ class Geometry:
         rows, cols = np.flatnonzero(content.any(1)), np.flatnonzero(content.any(0))
         if not len(rows):
             return None
-        touched = (
-            np.flatnonzero(_taps(self.shape[0], self.content[0])[:, rows[0] : rows[-1] + 1].any(1)),
-            np.flatnonzero(_taps(self.shape[1], self.content[1])[:, cols[0] : cols[-1] + 1].any(1)),
-        )
-        if not (len(touched[0]) and len(touched[1])):
-            return None
-        return slice(int(touched[0][0]), int(touched[0][-1]) + 1), slice(int(touched[1][0]), int(touched[1][-1]) + 1)
+        down, across = (_taps(*sizes) for sizes in zip(self.shape, self.content, strict=True))
+        box = down.touched(int(rows[0]), int(rows[-1])), across.touched(int(cols[0]), int(cols[-1]))
+        return box if all(part.start < part.stop for part in box) else None
+
+
+@dataclass(frozen=True, eq=False)
+class _Taps:
+    """Bilinear interpolation along one axis: native = weights @ content.
+
+    Attributes:
+        weights: float32 (native, content), at most two of a row above zero.
+        low: first of them, for each native pixel; never falls.
+        high: last of them.
+    """
+
+    weights: Float32
+    low: NDArray[np.intp]
+    high: NDArray[np.intp]
+
+    def needed(self, native: slice) -> slice:
+        """Content that native pixels are made of."""
+        return slice(int(self.low[native.start]), int(self.high[native.stop - 1]) + 1)
+
+    def touched(self, first: int, last: int) -> slice:
+        """Native pixels that any content from `first` to `last` has a part in."""
+        return slice(int(np.searchsorted(self.high, first)), int(np.searchsorted(self.low, last, side="right")))
 
 
 @lru_cache(maxsize=64)
-def _taps(native: int, content: int) -> Float32:
-    """Bilinear weights, float32 (native, content): native = weights @ content along one axis."""
+def _taps(native: int, content: int) -> _Taps:
     position = np.clip((np.arange(native) + 0.5) * content / native - 0.5, 0, content - 1)
-    low = np.minimum(position.astype(np.intp), max(content - 2, 0))
+    low = position.astype(np.intp)
+    share = position - low
+    high = np.where(share > 0, low + 1, low)
     weights = np.zeros((native, content), np.float32)
-    index = np.arange(native)
-    weights[index, low] = 1 - (position - low)
-    if content > 1:
-        weights[index, low + 1] = position - low
-    weights.flags.writeable = False
-    return weights
-
-
-def _support(weights: Float32) -> slice:
-    """Columns of `weights` that are not all zero; taps are ordered, so the first and the last row tell."""
-    first, last = np.flatnonzero(weights[0]), np.flatnonzero(weights[-1])
-    return slice(int(first[0]), int(last[-1]) + 1)
+    weights[np.arange(native), high] = share
+    weights[np.arange(native), low] += 1 - share
+    for array in (weights, low, high):
+        array.flags.writeable = False
+    return _Taps(weights, low, high)

@@ -88,6 +88,9 @@ class PixelReader:
 
     def native(self, pixels: BinaryIO) -> Generator[UInt8, None, None]:
         """Gray frames of uncompressed pixel data, from the position of the file on."""
+        if self.options["photometric_interpretation"] == "YBR_FULL_422":
+            yield from self._native_422(pixels)
+            return
         frames = self.decoder.iter_array(pixels, raw=True, **self.options)
         while True:
             with quiet():
@@ -95,6 +98,13 @@ class PixelReader:
             if found is None:
                 return
             yield self.to_gray(found[0], str(found[1]["photometric_interpretation"]))
+
+    def _native_422(self, pixels: BinaryIO) -> Generator[UInt8, None, None]:
+        """Luma of Y Y Cb Cr quadruples; pydicom 3.0 seeks to the wrong place from the second frame on."""
+        height, width = self.shape
+        for _ in range(int(self.options["number_of_frames"])):
+            quadruples = np.frombuffer(pixels.read(height * width * 2), np.uint8).reshape(height, width // 2, 4)
+            yield quadruples[..., :2].reshape(height, width)
 
     def coded(self, codestream: bytes) -> UInt8:
         """Gray of one compressed frame."""

@@ -137,7 +137,8 @@ def _fps(header: _Header) -> float | None:
     return plausible_fps(1 / step_s) if len(header.dims) >= 4 and header.dims[3] > 1 and step_s > 0 else None
 
 
-def _open(path: Path) -> tuple[RawVolume, VolumeMeta]:
+def open_nifti_volume(path: Path) -> tuple[RawVolume, VolumeMeta]:
+    """Voxels of a NIfTI file as they are stored."""
     source = str(path)
     open_file = _opener(path)
     with open_file() as file:
@@ -176,13 +177,8 @@ def _open(path: Path) -> tuple[RawVolume, VolumeMeta]:
 
 def open_nifti(path: Path) -> CineStream:
     """Frames of a NIfTI file as a stream of gray."""
-    volume, meta = _open(path)
+    volume, meta = open_nifti_volume(path)
     return volume.stream(meta)
-
-
-def open_nifti_volume(path: Path) -> tuple[RawVolume, VolumeMeta]:
-    """Voxels of a NIfTI file as they are stored, for masks."""
-    return _open(path)
 
 
 def read_nifti(path: Path | str) -> tuple[UInt8, Spacing | None, float | None]:

@@ -44,8 +44,6 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
             raise InputError(f"{path}: no decoder for its video codec; convert it to MP4 (h264) or AVI (mjpeg)")
         context.thread_count = 1
         context.options = {"max_pixels": str(limits.MAX_PIXELS)}
-        if context.name == "ffv1":  # its slices carry checksums, which are ignored unless asked for
-            context.options |= {"err_detect": "crccheck+explode"}
         yield container, stream
 
 

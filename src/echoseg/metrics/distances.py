@@ -54,8 +54,8 @@ class BorderDistances:
 
     @property
     def assd(self) -> float:
-        """Mean of the two directed means (medpy's `assd`)."""
-        return (_mean(self.pred_to_ref) + _mean(self.ref_to_pred)) / 2
+        """Mean of both directed sets put together (medpy and MONAI; medpy before 0.5 averaged the two directed means)."""
+        return _mean(np.concatenate([self.pred_to_ref, self.ref_to_pred]))
 
 
 def _max(distances: Float64) -> float:
@@ -132,7 +132,7 @@ def hd95_max_of_directed(pred: Mask, ref: Mask, spacing: Spacing | None = None) 
 
 
 def assd(pred: Mask, ref: Mask, spacing: Spacing | None = None) -> float:
-    """Average symmetric surface distance: mean of the two directed means. MemSAM prints it as "ASD"."""
+    """Average symmetric surface distance: mean of all distances either way. MemSAM prints it as "ASD"."""
     return border_distances(pred, ref, spacing).assd
 
 

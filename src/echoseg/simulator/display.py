@@ -18,6 +18,10 @@ _MEAN_LOG_SPECKLE_DB = 2.5
 """How far the mean of the logarithm of speckle lies below the logarithm of its mean power."""
 _MARGIN_DB = 12.0
 _GRAY_STEPS = 4096
+_DARKEST_GRAY = 12.0
+"""Mean gray value of the sector below which the operator turns up the gain."""
+_GAIN_STEP_DB = 2.0
+_LARGEST_GAIN_DB = 40.0
 
 
 @dataclass(frozen=True)
@@ -124,6 +128,18 @@ class Display:
         for shift, weight in enumerate(weights / weights.sum()):
             averaged += np.float32(weight) * padded[shift : shift + len(levels_db)]
         return averaged
+
+    def turn_up(self, levels_db: Float32) -> Float32:
+        """Raise the gain of a cine (T, n_ranges, n_beams) until it is not nearly black."""
+        some_db = levels_db[:: max(1, len(levels_db) // 4)]
+        area = np.arange(levels_db.shape[1])  # of a polar sample grows with its depth
+        gain_db = 0.0
+        while gain_db < _LARGEST_GAIN_DB:
+            gray = self.to_gray(some_db + np.float32(gain_db)).mean(axis=(0, 2))
+            if np.average(gray, weights=area) >= _DARKEST_GRAY:
+                break
+            gain_db += _GAIN_STEP_DB
+        return levels_db + np.float32(gain_db) if gain_db else levels_db
 
     def to_gray(self, level_db: Float32) -> Float32:
         """Gray values 0..255 (n_ranges, n_beams) of levels."""

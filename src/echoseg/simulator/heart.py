@@ -11,6 +11,8 @@ from echoseg.simulator.geometry import Pose
 from echoseg.simulator.motion import VolumeCurve
 from echoseg.simulator.patient import Patient, ViewGeometry
 
+Outlines = tuple[Float64, Float64, Float64]
+
 
 class Heart:
     """Left ventricle, atrium, valve and pose on every frame."""
@@ -28,7 +30,7 @@ class Heart:
         self._atrium = TissueMotion(self.lv, outline[:, 0], outline[:, 1], roof_q)
         self._epi = self.lv.epi
 
-    def outlines(self, frame: int) -> tuple[Float64, Float64, Float64]:
+    def outlines(self, frame: int) -> Outlines:
         """Endocardium, epicardium and atrium on a frame, (M, 2) points (x, z) of the sector.
 
         The atrium begins and ends on the hinges of the mitral valve, so that it shares the mitral plane with the ventricle.

@@ -7,13 +7,13 @@ from typing import Literal
 
 import numpy as np
 
-from echoseg.cine import Float32, Float64, Structure, UInt8, View
+from echoseg.cine import Float64, Structure, UInt8, View
 from echoseg.errors import UsageError
 from echoseg.simulator.anatomy import LeftVentricle
-from echoseg.simulator.artefacts import Acoustics
+from echoseg.simulator.artefacts import Acoustics, Attenuation
 from echoseg.simulator.display import Display, ImageGrid, ScanConverter, draw_screen_marks
 from echoseg.simulator.geometry import Mask, Pose, fill_polygon
-from echoseg.simulator.heart import Heart
+from echoseg.simulator.heart import Heart, Outlines
 from echoseg.simulator.motion import VolumeCurve, labelled_instants, schedule_beats
 from echoseg.simulator.patient import Patient, ViewGeometry, sample_patient, sample_view
 from echoseg.simulator.presets import Preset, get_preset
@@ -30,25 +30,6 @@ _P_VISIBLE = 0.95
 """Part of the endocardium that the sonographer brings into the sector."""
 _P_FILLING = 0.3
 """Chance that a doctor labels end-systole and the end-diastole after it."""
-
-
-def _paint_labels(heart: Heart, grid: ImageGrid, inside: Mask, frame: int) -> UInt8:
-    """Label map of a frame. The myocardium is an open horseshoe: nothing lies over the mitral valve."""
-    spacing = np.array([grid.spacing.row_mm, grid.spacing.col_mm])
-    endo, epi, atrium = (grid.to_image_mm(points[:, 0], points[:, 1]) / spacing for points in heart.outlines(frame))
-    labels = np.zeros(grid.shape, np.uint8)
-    labels[fill_polygon(atrium, grid.shape)] = Structure.LA
-    labels[fill_polygon(np.concatenate([epi, endo[::-1]]), grid.shape)] = Structure.MYOCARDIUM
-    labels[fill_polygon(endo, grid.shape)] = Structure.LV
-    labels *= inside
-    return labels
-
-
-def _dropout_db(heart: Heart, acoustics: Acoustics, frame: int, time_s: float) -> float:
-    """Largest attenuation on the endocardium."""
-    endo = heart.outlines(frame)[0]
-    angle = np.rad2deg(np.arctan2(endo[:, 0], endo[:, 1]))
-    return float(acoustics.attenuation.db(time_s, np.hypot(endo[:, 0], endo[:, 1]), angle).max())
 
 
 def _times(duration_s: float | None, fps: float, heart_rate_bpm: float) -> Float64:
@@ -76,42 +57,111 @@ def _set_up(
 
 
 @dataclass(frozen=True)
-class _Examination:
-    """What is rendered: the heart, the scanner and the seeded streams of a cine."""
+class _Request:
+    """The arguments of `simulate`, checked."""
 
+    seed: int
+    preset: Preset
+    view: View
+    layout: Layout
+    duration_s: float | None
+    fps: float
+    span: Span
+
+    def __post_init__(self) -> None:
+        if self.view is View.UNKNOWN:
+            raise UsageError("view unknown: a cine is simulated in view A4C or A2C")
+        if self.layout not in ("echonet", "camus"):
+            raise UsageError(f"{self.layout}: no such layout; choose echonet or camus")
+        if self.span not in ("all", "half_beat"):
+            raise UsageError(f"{self.span}: no such span; choose all or half_beat")
+        if not self.fps > 0 or (self.duration_s is not None and not self.duration_s > 0):
+            raise UsageError(f"{self.fps} frames/s for {self.duration_s} s: give positive numbers")
+
+    @property
+    def fine(self) -> bool:
+        """Whether the image has its native size."""
+        return self.layout == "camus"
+
+    def stream(self, purpose: Stream) -> np.random.Generator:
+        """Random stream of this view."""
+        return stream(self.seed, purpose, self.view)
+
+
+@dataclass(frozen=True)
+class _Examination:
+    """What is imaged, by what and when: all that is known before the first echo."""
+
+    patient: Patient
+    curve: VolumeCurve
     heart: Heart
     scanner: Scanner
-    preset: Preset
     grid: ImageGrid
     times_s: Float64
-    step_s: float
     duration_s: float
-    seed: int
-    view: View
-    fine: bool
+    ed_frame: int
+    es_frame: int
 
 
-def _render(exam: _Examination) -> tuple[UInt8, UInt8, Float32, Mask]:
-    """Frames, labels, dropout and sector of an examination."""
-    acoustics = Acoustics(stream(exam.seed, Stream.ACOUSTICS, exam.view), exam.preset, exam.scanner, exam.duration_s)
-    tissue = Tissue(stream(exam.seed, Stream.TISSUE, exam.view), exam.heart, exam.scanner.region, exam.preset)
-    screen_rng = stream(exam.seed, Stream.DISPLAY, exam.view)
-    display = Display(screen_rng, exam.preset, exam.scanner, acoustics.floor_db, fine=exam.fine)
+def _examine(request: _Request) -> _Examination:
+    """Draw patient, rhythm, view and scanner."""
+    patient = sample_patient(stream(request.seed, Stream.PATIENT), request.preset)
+    times = _times(request.duration_s, request.fps, patient.heart_rate_bpm)
+    duration_s = len(times) / request.fps
+    beats = schedule_beats(stream(request.seed, Stream.RHYTHM), patient, duration_s)
+    curve = VolumeCurve(beats, patient.rhythm)
+    filling = request.stream(Stream.LABELS).random() < _P_FILLING
+    ed_frame, es_frame = labelled_instants(curve, times, filling=filling)
+    if request.span == "half_beat":
+        first, last = sorted((ed_frame, es_frame))
+        times, ed_frame, es_frame = times[first : last + 1], ed_frame - first, es_frame - first
+    geometry = sample_view(request.stream(Stream.VIEW), request.preset, request.view)
+    geometry, scanner = _set_up(request.stream(Stream.SCANNER), patient, geometry, fine=request.fine)
+    return _Examination(
+        patient=patient,
+        curve=curve,
+        heart=Heart(patient, geometry, curve, times),
+        scanner=scanner,
+        grid=ImageGrid.camus(scanner) if request.fine else ImageGrid.echonet(scanner),
+        times_s=times,
+        duration_s=duration_s,
+        ed_frame=ed_frame,
+        es_frame=es_frame,
+    )
+
+
+def _image(request: _Request, exam: _Examination, acoustics: Acoustics, converter: ScanConverter) -> UInt8:
+    """Frames (T, H, W) of an examination."""
+    tissue = Tissue(request.stream(Stream.TISSUE), exam.heart, exam.scanner.region, request.preset)
+    screen = request.stream(Stream.DISPLAY)
+    display = Display(screen, request.preset, exam.scanner, acoustics.floor_db, fine=request.fine)
     beamformer = Beamformer(exam.scanner, acoustics.side_lobe_db)
-    noise = stream(exam.seed, Stream.NOISE, exam.view)
+    noise, step_s = request.stream(Stream.NOISE), 1 / request.fps
     levels_db = np.empty((len(exam.times_s), *exam.scanner.shape), np.float32)
     for frame, time in enumerate(exam.times_s):
-        received = acoustics.receive(noise, beamformer(tissue.echoes(frame)), float(time), exam.step_s)
+        received = acoustics.receive(noise, beamformer(tissue.echoes(frame)), float(time), step_s)
         levels_db[frame] = display.reduce_speckle(received)
-    levels_db = display.persist(levels_db, exam.step_s)
-    converter = ScanConverter(exam.scanner, exam.grid)
+    levels_db = display.turn_up(display.persist(levels_db, step_s))
     frames = np.stack([converter(display.to_gray(level)) for level in levels_db])
-    if not exam.fine:
-        np.maximum(frames, draw_screen_marks(screen_rng, converter.inside), out=frames)
-    indices = range(len(exam.times_s))
-    labels = np.stack([_paint_labels(exam.heart, exam.grid, converter.inside, frame) for frame in indices])
-    dropout = [_dropout_db(exam.heart, acoustics, frame, float(exam.times_s[frame])) for frame in indices]
-    return frames, labels, np.array(dropout, np.float32), converter.inside
+    return frames if request.fine else np.maximum(frames, draw_screen_marks(screen, converter.inside))
+
+
+def _paint_labels(outlines: Outlines, grid: ImageGrid, inside: Mask) -> UInt8:
+    """Label map of a frame. The myocardium is an open horseshoe: nothing lies over the mitral valve."""
+    spacing = np.array([grid.spacing.row_mm, grid.spacing.col_mm])
+    endo, epi, atrium = (grid.to_image_mm(*points.T) / spacing for points in outlines)
+    labels = np.zeros(grid.shape, np.uint8)
+    labels[fill_polygon(atrium, grid.shape)] = Structure.LA
+    labels[fill_polygon(np.concatenate([epi, endo[::-1]]), grid.shape)] = Structure.MYOCARDIUM
+    labels[fill_polygon(endo, grid.shape)] = Structure.LV
+    labels *= inside
+    return labels
+
+
+def _dropout_db(endo: Float64, attenuation: Attenuation, time_s: float) -> float:
+    """Largest attenuation on the endocardium (M, 2)."""
+    x, z = endo.T
+    return float(attenuation.db(time_s, np.hypot(x, z), np.rad2deg(np.arctan2(x, z))).max())
 
 
 def simulate(
@@ -138,46 +188,28 @@ def simulate(
     Returns:
         The cine with masks and volumes of every frame.
     """
-    if view is View.UNKNOWN:
-        raise UsageError("view unknown: a cine is simulated in view A4C or A2C")
-    if layout not in ("echonet", "camus"):
-        raise UsageError(f"{layout}: no such layout; choose echonet or camus")
-    if span not in ("all", "half_beat"):
-        raise UsageError(f"{span}: no such span; choose all or half_beat")
-    if not fps > 0 or (duration_s is not None and not duration_s > 0):
-        raise UsageError(f"{fps} frames/s for {duration_s} s: give positive numbers")
-    chosen, fine = get_preset(preset), layout == "camus"
-    patient = sample_patient(stream(seed, Stream.PATIENT), chosen)
-    times = _times(duration_s, fps, patient.heart_rate_bpm)
-    duration = len(times) / fps
-    curve = VolumeCurve(schedule_beats(stream(seed, Stream.RHYTHM), patient, duration), patient.rhythm)
-    filling = stream(seed, Stream.LABELS, view).random() < _P_FILLING
-    ed_frame, es_frame = labelled_instants(curve, times, filling=filling)
-    if span == "half_beat":
-        first, last = sorted((ed_frame, es_frame))
-        times, ed_frame, es_frame = times[first : last + 1], ed_frame - first, es_frame - first
-    geometry = sample_view(stream(seed, Stream.VIEW, view), chosen, view)
-    geometry, scanner = _set_up(stream(seed, Stream.SCANNER, view), patient, geometry, fine=fine)
-    heart = Heart(patient, geometry, curve, times)
-    grid = ImageGrid.camus(scanner) if fine else ImageGrid.echonet(scanner)
-    exam = _Examination(heart, scanner, chosen, grid, times, 1 / fps, duration, seed, view, fine)
-    frames, labels, dropout_db, inside = _render(exam)
-    contours = [grid.to_image_mm(*heart.outlines(frame)[0].T) for frame in range(len(times))]
+    request = _Request(seed, get_preset(preset), view, layout, duration_s, fps, span)
+    exam = _examine(request)
+    acoustics = Acoustics(request.stream(Stream.ACOUSTICS), request.preset, exam.scanner, exam.duration_s)
+    converter = ScanConverter(exam.scanner, exam.grid)
+    outlines = [exam.heart.outlines(frame) for frame in range(len(exam.times_s))]
+    losses = [_dropout_db(o[0], acoustics.attenuation, float(t)) for o, t in zip(outlines, exam.times_s, strict=True)]
+    start, end = float(exam.times_s[0]), float(exam.times_s[-1])
     return SimulatedCine(
-        frames=frames,
-        labels=labels,
-        volume_ml=heart.volume_ml,
-        times_s=times - times[0],
-        ed_frame=ed_frame,
-        es_frame=es_frame,
-        spacing=grid.spacing,
-        contours_mm=np.stack(contours),
-        dropout_db=dropout_db,
-        inside_sector=inside,
-        r_waves_s=tuple(b.start_s - float(times[0]) for b in curve.beats if times[0] <= b.start_s <= times[-1]),
+        frames=_image(request, exam, acoustics, converter),
+        labels=np.stack([_paint_labels(o, exam.grid, converter.inside) for o in outlines]),
+        volume_ml=exam.heart.volume_ml,
+        times_s=exam.times_s - start,
+        ed_frame=exam.ed_frame,
+        es_frame=exam.es_frame,
+        spacing=exam.grid.spacing,
+        contours_mm=np.stack([exam.grid.to_image_mm(*o[0].T) for o in outlines]),
+        dropout_db=np.array(losses, np.float32),
+        inside_sector=converter.inside,
+        r_waves_s=tuple(beat.start_s - start for beat in exam.curve.beats if start <= beat.start_s <= end),
         fps=fps,
         view=view,
         seed=seed,
-        preset=chosen.name,
-        patient=patient,
+        preset=request.preset.name,
+        patient=exam.patient,
     )

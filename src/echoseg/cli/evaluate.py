@@ -1,0 +1,77 @@
+"""`echoseg evaluate`: score a model on a data folder."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Literal
+
+from tyro.conf import Positional, arg
+
+from echoseg.cli.batch import make_folder
+from echoseg.cli.meter import Meter
+from echoseg.cli.models import load_segmenter
+from echoseg.cli.options import DataFolder, Flag, OutFolder, Threads, parse
+from echoseg.cli.output import complain, printable, say, write_json
+from echoseg.cli.table import show_table
+from echoseg.datasets import open_dataset
+from echoseg.errors import PartialFailureError
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """Score a model on the labelled frames of a data folder: Dice, distances, agreement of the ejection fraction.
+
+    Attributes:
+        model: name of a model that ships (see `echoseg info`), a model folder, or the folder of a training run.
+        data: data folder in a layout that `echoseg data check` knows.
+        out: folder for evaluation.json, cases.csv and frames.csv.
+        split: cases to score.
+        frames: frames to score: end-diastole and end-systole, or all that have masks.
+        threads: CPU threads of the network.
+        json: write one line of JSON to stdout in place of the table.
+    """
+
+    model: Annotated[Positional[str], arg(metavar="MODEL")]
+    data: DataFolder
+    out: OutFolder
+    split: Literal["train", "val", "test"] = "test"
+    frames: Literal["edes", "all"] = "edes"
+    threads: Threads = None
+    json: Flag = False
+
+
+def run(args: Sequence[str]) -> int:
+    """Evaluate what a command line names."""
+    options = parse(EvaluateOptions, "evaluate", args)
+    from echoseg.evaluation import evaluate_model
+
+    dataset = open_dataset(options.data)
+    segmenter = load_segmenter(options.model, options.threads)
+    make_folder(options.out)
+    with Meter() as meter:
+
+        def progress(done: int, total: int) -> None:
+            meter.show("evaluate", done, total)
+
+        document = evaluate_model(
+            segmenter, dataset, split=options.split, frames=options.frames, out=options.out, progress=progress
+        )
+    failed = document["data"]["failed"]
+    for message in failed.values():
+        complain(message)
+    if options.json:
+        write_json(document)
+    else:
+        _show(document, options)
+    return PartialFailureError.exit_code if failed else 0
+
+
+def _show(document: dict[str, Any], options: EvaluateOptions) -> None:
+    data = document["data"]
+    show_table(
+        (document["model"], f"{data['layout']}, {options.split}, n = {data['cases']}"),
+        [[str(cell) for cell in row] for row in document["table"]],
+    )
+    say(f"data     {data['fingerprint']}")
+    say(f"scores   {printable(str(options.out))}/evaluation.json, cases.csv, frames.csv")

@@ -1,0 +1,308 @@
+"""`echoseg segment` from end to end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from tests.cli.conftest import N_FRAMES, frames, write_avi, write_calibrated
+from tests.engine.conftest import Tiny
+from tests.io.sample_files import write_images
+
+from echoseg.cli import batch, main, segment
+
+ALL_FILES = {"result.json", "masks.nii.gz", "curve.csv", "overlay.mp4", "report.html"}
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def rows(out: Path) -> list[dict[str, str]]:
+    with (out / "summary.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_one_cine_with_defaults(echoseg, cine, model, tmp_path):
+    out = tmp_path / "out"
+    answer = echoseg("segment", cine, "-o", out, "--model", model)
+    assert answer.code == 0
+    assert names(out) == {"heart", "summary.csv", "run.json"}
+    assert names(out / "heart") == ALL_FILES
+    result = json.loads((out / "heart" / "result.json").read_text())
+    assert (result["model"], result["licence"], result["unit"]) == ("tiny 1.0", "CC0 of the tests", "px3")
+    assert len(result["frames"]) == N_FRAMES
+    for word in ("heart", f"{result['ef_percent']:.0f} %", "px³", str(out / "heart" / "report.html"), "summary.csv"):
+        assert word in answer.out
+    assert answer.err == (
+        "echoseg: warning: heart: pixel size unknown, so volumes are in cubic pixels; give the pixel size with --spacing-mm\n"
+    )
+
+
+def test_shipped_model_is_the_default(echoseg, cine, tmp_path):
+    assert segment.SegmentOptions.model == "a4c"
+    answer = echoseg("segment", cine, "-o", tmp_path / "out")
+    assert answer.code in (0, 4)  # 4 where no model ships yet
+    assert answer.code == 0 or "a4c" in answer.err
+
+
+def test_spacing_and_frame_rate_of_the_user(echoseg, cine, model, tmp_path):
+    words = ("segment", cine, "-o", tmp_path / "out", "--model", model, "--formats", "csv")
+    assert echoseg(*words, "--spacing-mm", "1.5,1.2", "--fps", "30").err == ""
+    result = json.loads((tmp_path / "out" / "heart" / "result.json").read_text())
+    assert (result["spacing_mm"], result["fps"], result["unit"]) == ({"row": 1.5, "col": 1.2}, 30.0, "mL")
+    assert names(tmp_path / "out" / "heart") == {"result.json", "curve.csv"}
+
+
+def test_good_and_broken_cines(echoseg, study, model, tmp_path):
+    out = tmp_path / "out"
+    answer = echoseg("segment", study, "-o", out, "--model", model, "--formats", "csv,html")
+    assert answer.code == 5
+    assert names(out) == {f"clip{i}" for i in range(5)} | {"summary.csv", "run.json"}
+    table = {row["case"]: row for row in rows(out)}
+    assert {name for name, row in table.items() if row["status"] == "failed"} == {"cut", "empty"}
+    assert "empty.dcm" in table["empty"]["error"]
+    assert (table["clip0"]["volume_unit"], table["clip3"]["volume_unit"]) == ("px3", "mL")
+    run = json.loads((out / "run.json").read_text())
+    assert run["counts"] == {"done": 5, "failed": 2}
+    assert run["call"][:2] == ["echoseg", "segment"]
+    assert run["model"] == "tiny 1.0"
+    for word in (str(study / "cut.avi"), str(study / "day2" / "empty.dcm"), "2 of 7 cases failed", "notes.txt"):
+        assert word in answer.err
+    assert answer.err.count("pixel size unknown") == 1, "a warning about many cases is one line"
+    assert "3 cases (clip0, clip1, clip2): pixel size unknown" in answer.err
+
+
+def test_all_bad_gives_the_code_of_the_first(echoseg, study, model, tmp_path):
+    bad = (study / "cut.avi", study / "day2" / "empty.dcm", study / "nowhere.avi")
+    answer = echoseg("segment", *bad, "-o", tmp_path / "out", "--model", model)
+    assert (answer.code, answer.out) == (3, "")
+    assert all(str(path) in answer.err for path in bad)
+    assert names(tmp_path / "out") == {"summary.csv", "run.json"}
+
+
+def test_json_is_one_line_and_nothing_else(echoseg, study, model, tmp_path):
+    answer = echoseg("segment", study, "-o", tmp_path / "out", "--model", model, "--formats", "csv", "--json")
+    assert answer.code == 5
+    assert answer.out.count("\n") == 1
+    document = json.loads(answer.out)
+    assert document["counts"] == {"done": 5, "failed": 2}
+    assert document["ignored"] == 1
+    cases = {case["case"]: case for case in document["cases"]}
+    assert cases["clip3"]["unit"] == "mL"
+    assert 0 < cases["clip3"]["ef_percent"] < 100
+    assert cases["clip3"]["quality"]["flag"] in ("pass", "review", "fail")
+    assert "empty" in cases["empty"]["error"]
+
+
+def test_skip_existing_loads_no_model(echoseg, cine, model, tmp_path, monkeypatch):
+    words = ("segment", cine, "-o", tmp_path / "out", "--formats", "csv", "--json", "--skip-existing")
+    first = echoseg(*words, "--model", model)
+    written = (tmp_path / "out" / "heart" / "result.json").stat().st_mtime_ns
+    monkeypatch.setattr(segment, "load_segmenter", lambda *args: pytest.fail("the model was loaded"))
+    again = echoseg(*words, "--model", "no such model")
+    assert again.code == 0
+    assert (tmp_path / "out" / "heart" / "result.json").stat().st_mtime_ns == written
+    (before,), (after,) = json.loads(first.out)["cases"], json.loads(again.out)["cases"]
+    assert (before["status"], after["status"]) == ("done", "skipped")
+    assert after["ef_percent"] == before["ef_percent"]
+    assert rows(tmp_path / "out")[0]["ef_percent"], "the summary still holds the numbers of skipped cases"
+
+
+def test_skip_existing_makes_what_is_missing_or_damaged(echoseg, study, model, tmp_path):
+    out, words = tmp_path / "out", ("--model", model, "--formats", "csv", "--skip-existing", "--json")
+    echoseg("segment", study / "clip0.avi", study / "clip1.avi", "-o", out, *words)
+    (out / "clip1" / "result.json").write_text('{"schema": 1')
+    answer = echoseg("segment", study / "clip0.avi", study / "clip1.avi", study / "clip2.avi", "-o", out, *words)
+    assert [case["status"] for case in json.loads(answer.out)["cases"]] == ["skipped", "done", "done"]
+
+
+def test_skip_existing_says_where_another_model_was_at_work(echoseg, study, model, tmp_path):
+    out = tmp_path / "out"
+    echoseg("segment", study / "clip0.avi", "-o", out, "--model", model, "--formats", "csv")
+    other = Tiny.folder(tmp_path / "models", "frame", name="other")
+    both = (study / "clip0.avi", study / "clip1.avi")
+    answer = echoseg("segment", *both, "-o", out, "--model", other, "--formats", "csv", "--skip-existing")
+    assert "clip0: kept, but made by another model than other 1.0" in answer.err
+
+
+def test_shards_are_disjoint_complete_and_leave_each_other_alone(echoseg, study, model, tmp_path):
+    out = tmp_path / "out"
+    seen: list[str] = []
+    for share in ("1/3", "2/3", "3/3"):
+        words = ("segment", study, "-o", out, "--model", model, "--formats", "csv", "--json", "--shard", share)
+        document = json.loads(echoseg(*words).out)
+        assert document["shard"] == share
+        seen += [case["case"] for case in document["cases"]]
+    assert sorted(seen) == ["clip0", "clip1", "clip2", "clip3", "clip4", "cut", "empty"]
+    assert {f"shard-{i}-of-3" for i in (1, 2, 3)} < names(out)
+    assert names(out / "shard-1-of-3") == {"summary.csv", "run.json"}
+
+
+def test_folder_of_images_and_equal_names(echoseg, model, tmp_path):
+    write_avi(tmp_path / "p1" / "cine.avi", 1)
+    write_avi(tmp_path / "p2" / "cine.avi", 2)
+    write_images(tmp_path / "stack", frames()[:3])
+    inputs = (tmp_path / "p1", tmp_path / "p2", tmp_path / "stack")
+    answer = echoseg("segment", *inputs, "-o", tmp_path / "out", "--model", model, "--formats", "csv")
+    assert answer.code == 0
+    assert names(tmp_path / "out") == {"p1-cine", "p2-cine", "stack", "summary.csv", "run.json"}
+
+
+def test_model_errors_come_before_anything_is_written(echoseg, cine, model, tmp_path):
+    out = tmp_path / "out"
+    answer = echoseg("segment", cine, "-o", out, "--model", "nothing")
+    assert answer.code == 4
+    assert "'nothing'" in answer.err
+    damaged = Tiny.folder(tmp_path / "models", "frame")
+    (damaged / "model.onnx").write_bytes(b"x")
+    answer = echoseg("segment", cine, "-o", out, "--model", damaged)
+    assert answer.code == 4
+    assert "sha256" in answer.err
+    assert not out.exists()
+
+
+def test_model_inside_a_training_run(echoseg, cine, model, tmp_path):
+    run = tmp_path / "run"
+    run.mkdir()
+    model.rename(run / "model")
+    try:
+        answer = echoseg("segment", cine, "-o", tmp_path / "out", "--model", run, "--formats", "csv")
+    finally:
+        (run / "model").rename(model)
+    assert answer.code == 0
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--spacing-mm", "wide"], "--spacing-mm wide"),
+        (["--fps", "0"], "--fps 0"),
+        (["--formats", "dicom-sr"], "'dicom-sr' is not in this version"),
+        (["--formats", "gif"], "'gif' is unknown"),
+        (["--shard", "3/2"], "--shard 3/2"),
+        (["--threads", "0"], "threads=0"),
+        (["--sped", "1"], "Unrecognized"),
+    ],
+)
+def test_usage_errors(echoseg, cine, model, tmp_path, words, message):
+    answer = echoseg("segment", cine, "-o", tmp_path / "out", "--model", model, *words)
+    assert (answer.code, answer.out) == (2, "")
+    assert message in answer.err
+    assert not (tmp_path / "out").exists()
+
+
+def test_output_folder_that_cannot_be(echoseg, cine, model, tmp_path):
+    (tmp_path / "file").touch()
+    answer = echoseg("segment", cine, "-o", tmp_path / "file", "--model", model)
+    assert answer.code == 1
+    assert "choose another folder with -o" in answer.err
+
+
+def test_a_folder_of_somebody_else_is_not_overwritten(echoseg, model, tmp_path):
+    images = write_images(tmp_path / "stack", frames()[:3])
+    before = names(images)
+    answer = echoseg("segment", images, "-o", tmp_path, "--model", model)
+    assert answer.code == 3
+    assert names(images) == before
+
+
+def test_a_bug_in_one_case_does_not_cost_the_others(capsys, study, model, tmp_path, monkeypatch):
+    measured = segment.measure_cine
+
+    def measure(segmentation):
+        if "clip1" in segmentation.meta.source:
+            raise ZeroDivisionError("unheard of")
+        return measured(segmentation)
+
+    monkeypatch.setattr(segment, "measure_cine", measure)
+    words = ["segment", str(study), "-o", str(tmp_path / "out"), "--model", str(model), "--formats", "csv"]
+    assert main(words) == 5
+    err = capsys.readouterr().err
+    assert "ZeroDivisionError: unheard of" in err
+    assert "a bug of echoseg" in err
+    assert {"clip0", "clip2", "clip3", "clip4"} < names(tmp_path / "out")
+
+
+def test_interrupt_keeps_the_record_of_what_is_done(echoseg, study, model, tmp_path, monkeypatch):
+    measured = segment.measure_cine
+
+    def measure(segmentation):
+        if "clip1" in segmentation.meta.source:
+            raise KeyboardInterrupt
+        return measured(segmentation)
+
+    monkeypatch.setattr(segment, "measure_cine", measure)
+    answer = echoseg("segment", study, "-o", tmp_path / "out", "--model", model, "--formats", "csv")
+    assert answer.code == 130
+    assert "interrupted, 1 of 7 cases are done; repeat the call with --skip-existing" in answer.err
+    assert [row["case"] for row in rows(tmp_path / "out")] == ["clip0"]
+    assert names(tmp_path / "out") == {"clip0", "summary.csv", "run.json"}
+
+
+def test_a_name_that_is_no_text_is_refused_with_a_message(echoseg, cine, model, tmp_path):
+    odd = tmp_path / "herz\udcfc.avi"
+    cine.rename(odd)
+    answer = echoseg("segment", tmp_path / odd.name, "-o", tmp_path / "out", "--model", model)
+    assert answer.code == 3
+    assert "herz\\udcfc.avi: a name that is not UTF-8" in answer.err
+
+
+def test_markup_in_names_is_shown_as_it_is(echoseg, cine, model, tmp_path):
+    odd = cine.rename(tmp_path / "[red]heart.avi")
+    answer = echoseg("segment", odd, "-o", tmp_path / "out", "--model", model, "--formats", "csv")
+    assert answer.code == 0
+    assert "[red]heart " in answer.out
+
+
+def test_memory_of_a_call_does_not_grow_with_frames(echoseg, cine, model, tmp_path, monkeypatch):
+    kept = []
+    monkeypatch.setattr(batch, "write_summary", lambda folder, records: kept.extend(records))
+    echoseg("segment", cine, "-o", tmp_path / "out", "--model", model, "--formats", "csv")
+    assert "frames" not in kept[0].result
+
+
+def test_in_a_process_of_its_own_without_torch(tmp_path, model):
+    write_calibrated(tmp_path / "heart.npz")
+    code = (
+        "import sys; from echoseg.cli import main; "
+        f"code = main(['segment', 'heart.npz', '-o', 'out', '--model', {str(model)!r}]); "
+        "assert 'torch' not in sys.modules, 'torch was imported'; sys.exit(code)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "out/heart/report.html" in done.stdout
+    assert names(tmp_path / "out" / "heart") == ALL_FILES
+
+
+def test_interrupt_of_a_real_process(tmp_path, model):
+    for i in range(40):
+        write_calibrated(tmp_path / f"c{i:02d}.npz", i)
+    command = [
+        sys.executable,
+        "-m",
+        "echoseg",
+        "segment",
+        str(tmp_path),
+        "-o",
+        str(tmp_path / "out"),
+        "--model",
+        str(model),
+    ]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        deadline = time.monotonic() + 60
+        while not list(tmp_path.glob("out/c*/result.json")) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "Traceback" not in err
+    assert "cases are done; repeat the call with --skip-existing" in err
+    done = {row["case"] for row in rows(tmp_path / "out")}
+    assert done == {path.name for path in (tmp_path / "out").iterdir() if path.is_dir()}
