@@ -50,9 +50,19 @@ class CaseEjection:
 
 @dataclass
 class Evaluation:
-    """Scores of all cases so far."""
+    """Scores of all cases so far.
+
+    Attributes:
+        frames: which frames are scored.
+        structures: what the model draws; nothing else can be held against it.
+        scores: by structure.
+        ejections: by case.
+        roughness: of the LV's area, by case.
+        failed: case -> what went wrong.
+    """
 
     frames: Frames
+    structures: tuple[Structure, ...] = (Structure.LV, Structure.MYOCARDIUM, Structure.LA)
     scores: dict[Structure, SegmentationScores] = field(default_factory=dict)
     ejections: list[CaseEjection] = field(default_factory=list)
     roughness: dict[str, float] = field(default_factory=dict)
@@ -65,7 +75,7 @@ class Evaluation:
         for frame, reference in cine.masks.items():
             predicted = segmentation.masks[frame]
             tags = frame_tags(case, cine, frame, sampled)
-            for structure in (Structure.LV, Structure.MYOCARDIUM, Structure.LA):
+            for structure in self.structures:
                 if structure in present:
                     scores = self.scores.setdefault(structure, SegmentationScores())
                     scores.add(case.id, frame, predicted == structure, reference == structure, cine.spacing, tags)
@@ -102,7 +112,7 @@ def evaluate_model(
     cases = dataset.cases(split)
     if not cases:
         raise InputError(f"{dataset.root}: split {split!r} is empty; it has {', '.join(dataset.splits()) or 'none'}")
-    evaluation = Evaluation(frames)
+    evaluation = Evaluation(frames, tuple(Structure(label) for label in segmenter.config.structures))
     for i, case in enumerate(cases):
         try:
             cine = dataset.load(case, frames)
@@ -111,8 +121,8 @@ def evaluate_model(
             evaluation.failed[case.id] = str(error)
         if progress is not None:
             progress(i + 1, len(cases))
-    if not evaluation.scores:
-        raise InputError(f"{dataset.root}: no case of split {split!r} could be scored; run `echoseg data check` on it")
+    if Structure.LV not in evaluation.scores:
+        raise InputError(f"{dataset.root}: no LV of split {split!r} could be scored; run `echoseg data check` on it")
     document = summarise(evaluation, segmenter.config.title, dataset, split)
     if out is not None:
         write_evaluation(out, evaluation, document)

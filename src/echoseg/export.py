@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from echoseg.engine import CARD_FILE, CONFIG_FILE, MODEL_FILE, ModelConfig
-from echoseg.errors import ModelError
+from echoseg.errors import ModelError, OutputError
 from echoseg.methods import ExportGraph, Method
 
 PARITY = 1e-3
@@ -73,7 +73,9 @@ def export_method(method: Method, config: ModelConfig, card: Card, folder: Path,
 
     Raises:
         ModelError: ONNX Runtime and torch differ by more than `PARITY`.
+        OutputError: `folder` holds something that is no part of a model.
     """
+    refuse_other_content(folder)
     method = method.cpu().eval()
     graph = method.export_graph(config.height, config.width)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +99,16 @@ def export_method(method: Method, config: ModelConfig, card: Card, folder: Path,
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return written
+
+
+def refuse_other_content(folder: Path) -> None:
+    """An export replaces a model folder, but nothing else that a user may have named by mistake."""
+    if not folder.exists():
+        return
+    names = [path.name for path in folder.iterdir()] if folder.is_dir() else [folder.name]
+    other = sorted(set(names) - {MODEL_FILE, CONFIG_FILE, CARD_FILE})
+    if other:
+        raise OutputError(f"{folder}: holds {other[0]}, which is no part of a model; choose another folder")
 
 
 def write_onnx(graph: ExportGraph, path: Path) -> None:
@@ -162,7 +174,8 @@ def measure_parity(graph: ExportGraph, path: Path, trials: int = 3) -> float:
         ours = ours if isinstance(ours, tuple) else (ours,)
         feed = {name: value.numpy() for name, value in zip(graph.input_names, inputs, strict=True)}
         theirs = session.run(list(graph.output_names), feed)
-        worst = max(worst, *(float(np.abs(a.numpy() - b).max()) for a, b in zip(ours, theirs, strict=True)))
+        gaps = [float(np.abs(a.numpy() - b).max()) for a, b in zip(ours, theirs, strict=True)]
+        worst = float(np.max([worst, *gaps]))  # NaN stays NaN, which the built-in max may drop
         if len(states) > 1:  # a stream: [first, state_0, ...]
             states = [torch.zeros_like(states[0]), *ours[1:]]
     return worst

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -130,6 +131,32 @@ def test_skip_existing_says_where_another_model_was_at_work(echoseg, study, mode
     both = (study / "clip0.avi", study / "clip1.avi")
     answer = echoseg("segment", *both, "-o", out, "--model", other, "--formats", "csv", "--skip-existing")
     assert "clip0: kept, but made by another model than other 1.0" in answer.err
+
+
+@pytest.mark.parametrize("more", [[], ["--skip-existing"]])
+def test_the_result_of_another_file_of_that_name_is_neither_taken_nor_replaced(echoseg, model, tmp_path, more):
+    first, second = write_avi(tmp_path / "p1" / "cine.avi", 1), write_avi(tmp_path / "p2" / "cine.avi", 2)
+    words = ("-o", tmp_path / "out", "--model", model, "--formats", "csv", *more)
+    assert echoseg("segment", first, *words).code == 0
+    before = (tmp_path / "out" / "cine" / "result.json").read_bytes()
+    answer = echoseg("segment", second, *words)
+    assert answer.code == 3
+    assert f"holds the result of {first}; choose another folder" in answer.err
+    assert (tmp_path / "out" / "cine" / "result.json").read_bytes() == before
+    first.unlink()
+    assert echoseg("segment", second, *words).code == 0
+    result = json.loads((tmp_path / "out" / "cine" / "result.json").read_text())
+    assert result["source"] == str(second), "made anew, whatever lay there"
+
+
+def test_files_are_told_apart_by_their_full_path(echoseg, model, tmp_path, monkeypatch):
+    for folder in ("p1", "p2"):
+        write_avi(tmp_path / folder / "cine.avi")
+    words = ("segment", "cine.avi", "-o", tmp_path / "out", "--model", model, "--formats", "csv", "--skip-existing")
+    monkeypatch.chdir(tmp_path / "p1")
+    assert [echoseg(*words).code, "1 skipped" in echoseg(*words).out] == [0, True]
+    monkeypatch.chdir(tmp_path / "p2")
+    assert echoseg(*words).code == 3
 
 
 def test_shards_are_disjoint_complete_and_leave_each_other_alone(echoseg, study, model, tmp_path):
@@ -279,6 +306,16 @@ def test_in_a_process_of_its_own_without_torch(tmp_path, model):
     assert (done.returncode, done.stderr) == (0, "")
     assert "out/heart/report.html" in done.stdout
     assert names(tmp_path / "out" / "heart") == ALL_FILES
+
+
+def test_a_terminal_without_superscripts(tmp_path, model):
+    write_avi(tmp_path / "heart.avi")
+    done = subprocess.run(
+        [sys.executable, "-m", "echoseg", "segment", "heart.avi", "-o", "out", "--model", str(model), "--formats", "csv"],
+        cwd=tmp_path, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+    assert "px?" in done.stdout
 
 
 def test_interrupt_of_a_real_process(tmp_path, model):

@@ -140,7 +140,8 @@ def test_a_named_file_is_a_case_whatever_it_is_and_only_once(tmp_path):
         "notes.txt": path,
         "missing": tmp_path / "missing.avi",
     }
-    assert [case.name for case in named_files([path, path]).cases] == ["notes.txt"]
+    both = named_files([path, tmp_path / "missing.avi", path]).cases
+    assert [case.name for case in both] == ["notes.txt", "missing"]
 
 
 def test_a_folder_without_a_cine_is_a_problem(tmp_path):

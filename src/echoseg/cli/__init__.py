@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from importlib import import_module
 
 from echoseg import __version__
-from echoseg.cli.output import complain, say, write_json
+from echoseg.cli.output import complain, say, tolerate_encodings, write_json
 from echoseg.errors import EchosegError, UsageError
 
 USAGE_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
@@ -40,6 +40,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         130 interrupted, 1 anything else that stopped it.
     """
     args = list(sys.argv[1:] if argv is None else argv)
+    tolerate_encodings()
     try:
         code = _answered(args)
         sys.stdout.flush()

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from echoseg.cine import CineMeta, UInt8
+from echoseg.cine import CineMeta, Segmentation, UInt8
 from echoseg.cli.meter import Meter
 from echoseg.cli.options import Shard
 from echoseg.cli.output import complain, printable, write_json
@@ -133,6 +133,11 @@ def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
     return _exit_code(records, failures)
 
 
+def with_full_source(segmentation: Segmentation, path: Path) -> Segmentation:
+    """The same with the full path as its source, by which a later call knows the result again."""
+    return replace(segmentation, meta=replace(segmentation.meta, source=str(path.absolute())))
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder of the results before the work, so that a wrong `-o` is found out at once."""
     try:
@@ -143,16 +148,37 @@ def make_folder(folder: Path) -> None:
 
 
 def _existing(batch: Batch) -> dict[str, CaseRecord]:
-    """Records of cases whose result is there and readable."""
+    """Records of cases that have a result; one that was made from another file of that name is none."""
     kept = {}
     for case in batch.cases:
-        try:
-            result = read_result(batch.out / case.name)
-        except InputError:
-            continue  # damaged or of another version: made anew
-        if result is not None:
+        result = _earlier_result(batch.out / case.name)
+        if result is not None and _same(Path(str(result["source"])), case.path):
             kept[case.name] = CaseRecord(case.name, case.shown, "skipped", result=_without_frames(result))
     return kept
+
+
+def _earlier_result(case_dir: Path) -> Document | None:
+    """The result of an earlier call; None where there is none, or a damaged one that is made anew."""
+    try:
+        return read_result(case_dir)
+    except InputError:
+        return None
+
+
+def _same(first: Path, second: Path) -> bool:
+    """Whether two paths are one file, through links or not."""
+    both_exist = first.exists() and second.exists()
+    return first.samefile(second) if both_exist else first == second.absolute()
+
+
+def _check_free(case_dir: Path, case: Source) -> None:
+    """Refuse to replace the result of another file that is still there: two patients may both have a `cine.avi`."""
+    result = _earlier_result(case_dir)
+    before = None if result is None else Path(str(result["source"]))
+    if before is not None and before.exists() and not _same(before, case.path):
+        raise InputError(
+            f"{case.path}: {case_dir} holds the result of {before}; choose another folder with -o, or remove it"
+        )
 
 
 def _warn_of_other_models(kept: dict[str, CaseRecord], model: str) -> None:
@@ -185,6 +211,7 @@ def _one(case: Source, case_dir: Path, worker: Worker, watch: Watch, failures: l
     try:
         if case.problem is not None:
             raise InputError(case.problem)
+        _check_free(case_dir, case)
         return CaseRecord(case.name, case.shown, "done", result=_without_frames(worker(case, case_dir, watch)))
     except EchosegError as error:
         failures.append(error)

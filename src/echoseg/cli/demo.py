@@ -9,8 +9,11 @@ from typing import Annotated
 
 from tyro.conf import arg
 
+from echoseg.cli.meter import Meter
+from echoseg.cli.optional import require
 from echoseg.cli.options import parse
 from echoseg.cli.output import printable, say
+from echoseg.cli.table import show_table
 
 
 @dataclass(frozen=True)
@@ -27,8 +30,13 @@ class DemoOptions:
 def run(args: Sequence[str]) -> int:
     """Run the demonstration."""
     options = parse(DemoOptions, "demo", args)
+    require("train", "demo")
     from echoseg.recipes.demo import run_demo
 
-    report = run_demo(options.out)
-    say(f"report  {printable(str(report))}     open it in a browser")
+    with Meter() as meter:
+        result = run_demo(options.out, meter.show)
+    header, *rows = result.rows
+    show_table(header, rows)
+    show_table(("segmented with the shipped model", "EF", "quality"), result.cases)
+    say(f"report  {printable(str(result.report))}     open it in a browser")
     return 0

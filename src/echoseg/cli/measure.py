@@ -11,7 +11,7 @@ import numpy as np
 from tyro.conf import Positional, arg
 
 from echoseg.cine import CineMeta, Segmentation, UInt8
-from echoseg.cli.batch import Batch, Watch, run_batch
+from echoseg.cli.batch import Batch, Watch, run_batch, with_full_source
 from echoseg.cli.options import Flag, Formats, Fps, OutFolder, SpacingMm, parse_with_inputs
 from echoseg.cli.output import printable
 from echoseg.cli.sources import Source, named_files
@@ -58,6 +58,7 @@ class _Measurement:
         meta, masks = read_masks(source.path)
         stream = black_frames(meta).overridden(options.fps, options.spacing_mm)
         segmentation = Segmentation(stream.meta, masks, None, f"masks of {source.path.name}")
+        segmentation = with_full_source(segmentation, source.path)
         indices = measure_cine(segmentation, method=options.method)
         return write_case(case_dir, segmentation, indices, watch(stream), options.formats)
 

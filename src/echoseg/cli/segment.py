@@ -9,7 +9,7 @@ from typing import Annotated
 
 from tyro.conf import arg
 
-from echoseg.cli.batch import Batch, Watch, run_batch
+from echoseg.cli.batch import Batch, Watch, run_batch, with_full_source
 from echoseg.cli.models import load_segmenter
 from echoseg.cli.options import (
     Flag,
@@ -75,7 +75,7 @@ class _Segmentation:
         options, config = self.options, self.segmenter.config
         with open_cine(source.path, fps=options.fps, spacing=options.spacing_mm) as stream:
             cine = watch(stream)
-            segmentation = self.segmenter(cine)
+            segmentation = with_full_source(self.segmenter(cine), source.path)
             indices = measure_cine(segmentation)
             return write_case(case_dir, segmentation, indices, cine, options.formats, licence=config.licence)
 

@@ -184,7 +184,7 @@ def _a_folder(path: Path) -> str:
 
 
 def _without_repeats(paths: Sequence[Path]) -> list[Path]:
-    return list({path.absolute(): path for path in reversed(paths)}.values())[::-1]
+    return list({path.absolute(): path for path in paths}.values())
 
 
 def _nothing_in(folder: Path, ignored: Sequence[Path]) -> str:

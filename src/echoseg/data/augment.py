@@ -142,11 +142,11 @@ def _photometric(
     if rng.random() < config.shadow:
         out = out * _shadow(out.shape[-1], rng)
     if config.speckle > 0:
-        out = out * (1 + _uniform(rng, (0, config.speckle)) * _smooth_noise(out.shape, rng))
+        out = out * (1 + _uniform(rng, (0.0, config.speckle)) * _smooth_noise(out.shape, rng))
     if config.noise > 0:
-        out = out + _uniform(rng, (0, config.noise)) * _normal(out.shape, rng)
+        out = out + _uniform(rng, (0.0, config.noise)) * _normal(out.shape, rng)
     if config.blur_px > 0:
-        out = _blur(out, _uniform(rng, (0, config.blur_px)))
+        out = _blur(out, _uniform(rng, (0.0, config.blur_px)))
     if rng.random() < config.coarse:
         out = _coarsen(out, _uniform(rng, (0.4, 0.9)))
     # what is black outside the sector stays black on every machine

@@ -36,6 +36,11 @@ class StoredCine:
     es_frame: int | None
     fps: float | None
 
+    @property
+    def labelled(self) -> bool:
+        """Whether both ED and ES have a mask."""
+        return self.ed_frame in self.masks and self.es_frame in self.masks
+
     def without_labels(self) -> StoredCine:
         """The same cine as a member of the unlabelled stream."""
         return StoredCine(self.case, self.frames, {}, None, None, self.fps)
@@ -98,20 +103,16 @@ class CineStore(Sequence[StoredCine]):
 
     def labelled(self) -> CineStore:
         """The cines with both ED and ES labelled."""
-        return CineStore([c for c in self._cines if c.ed_frame in c.masks and c.es_frame in c.masks])
+        return CineStore([cine for cine in self._cines if cine.labelled])
 
     def split_budget(self, labelled: int | None, seed: int) -> tuple[CineStore, CineStore]:
         """(labelled, unlabelled) cines under a label budget, drawn by `seed`; None = all that have labels."""
-        able = self.labelled()
-        if not len(able):
+        able = [i for i, cine in enumerate(self._cines) if cine.labelled]
+        if not able:
             raise InputError("no training cine has both ED and ES labelled; run `echoseg data check` on the folder")
-        if labelled is None or labelled >= len(able):
-            chosen = set(range(len(able)))
-        else:
-            chosen = set(np.random.default_rng([seed, 0x1AB]).permutation(len(able))[:labelled].tolist())
-        rest = [c.without_labels() for i, c in enumerate(able) if i not in chosen]
-        rest += [c.without_labels() for c in self._cines if c.ed_frame is None or c.es_frame is None]
-        return CineStore([c for i, c in enumerate(able) if i in chosen]), CineStore(rest)
+        chosen = set(np.random.default_rng([seed, 0x1AB]).permutation(able)[:labelled].tolist())
+        rest = [cine.without_labels() for i, cine in enumerate(self._cines) if i not in chosen]
+        return CineStore([cine for i, cine in enumerate(self._cines) if i in chosen]), CineStore(rest)
 
     def gray_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of all gray values, in 0..1."""

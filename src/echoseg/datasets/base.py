@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import ClassVar, Generic, Literal, Protocol, TypeVar, get_args
+from typing import ClassVar, Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
 from echoseg.cine import Cine, View
 from echoseg.datasets.splits import SPLITS, SplitScheme, make_splits
@@ -63,6 +63,7 @@ class Finding:
         return f"{self.severity}: {self.where}: {self.what}; {self.cure}"
 
 
+@runtime_checkable
 class Dataset(Protocol):
     """A folder in a layout that `open_dataset` knows."""
 

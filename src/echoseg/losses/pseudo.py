@@ -23,6 +23,8 @@ def confident_bce(
     """
     teacher = teacher.detach()
     chosen = torch.maximum(teacher, 1 - teacher) >= threshold
+    # replaced, not multiplied by zero: a NaN there would survive in the gradient
+    logits = torch.where(chosen, logits, 0.0)
     loss = F.binary_cross_entropy_with_logits(logits, (teacher > 0.5).to(logits.dtype), reduction="none")
     total = torch.where(chosen, loss, 0.0).sum()
     return total / chosen.sum().clamp(min=1), chosen.float().mean()

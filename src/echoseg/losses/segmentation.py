@@ -2,6 +2,9 @@
 
 Two kinds of output share one interface: one channel = sigmoid for the LV cavity, K channels = softmax over the labels.
 A frame without a single valid pixel contributes nothing, whatever its mask holds.
+
+Logits of ignored pixels are replaced, not multiplied by zero, before anything is computed from them: 0 * NaN is NaN, in
+the loss and in the gradient.
 """
 
 from __future__ import annotations
@@ -34,11 +37,11 @@ def cross_entropy(
     logits: Float[Tensor, "N K H W"], target: Float[Tensor, "N K H W"], valid: Bool[Tensor, "N 1 H W"]
 ) -> Float[Tensor, ""]:
     """Mean (binary) cross-entropy over valid pixels; 0 where there are none."""
+    logits = torch.where(valid, logits, 0.0)
     if logits.shape[1] == 1:
         loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     else:
         loss = -(target * F.log_softmax(logits, dim=1)).sum(1, keepdim=True)
-    # `where`, not a product: a NaN on an ignored pixel must not survive as 0 * NaN
     return torch.where(valid, loss, 0.0).sum() / valid.sum().clamp(min=1)
 
 
@@ -49,6 +52,7 @@ def soft_dice(
 
     The background channel of a softmax output is left out.
     """
+    logits = torch.where(valid, logits, 0.0)
     if logits.shape[1] == 1:
         prob = logits.sigmoid()
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,12 @@ def load_backbone_weights(body: nn.Module, path: Path) -> None:
     """Load a plain ResNet state dict; a 3-channel stem is summed to gray, the classifier left out."""
     if not path.is_file():
         raise UsageError(f"{path}: no such file; backbone weights are none, hub or a state dict on disk")
-    state: dict[str, Tensor] = torch.load(path, map_location="cpu", weights_only=True)
+    try:
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+        raise ModelError(f"{path}: cannot be read ({error}); give a state dict as torch.save writes it") from error
+    if not isinstance(state, dict):
+        raise ModelError(f"{path}: holds a {type(state).__name__}; give a state dict")
     own = body.state_dict()
     kept = {}
     for name, value in state.items():
@@ -75,6 +81,10 @@ def load_backbone_weights(body: nn.Module, path: Path) -> None:
             continue
         if value.ndim == 4 and value.shape[1] == 3 and own[name].shape[1] == 1:
             value = value.sum(1, keepdim=True)
+        if value.shape != own[name].shape:
+            raise ModelError(
+                f"{path}: {name} is {tuple(value.shape)}, the backbone's {tuple(own[name].shape)}; take its own weights"
+            )
         kept[name] = value
     missing = set(own) - set(kept)
     if missing:

@@ -10,6 +10,8 @@ from echoseg.recipes.base import DataConfig, ModelInfo, RunConfig
 RECIPES = {
     "a4c-frame": "echoseg.recipes.shipped:a4c_frame",
     "camus-echoforge": "echoseg.recipes.echoforge:camus_echoforge",
+    "demo-echoforge": "echoseg.recipes.demo:demo_echoforge",
+    "demo-framewise": "echoseg.recipes.demo:demo_framewise",
     "echonet-echoforge": "echoseg.recipes.echoforge:echonet_echoforge",
     "echoforge-lite": "echoseg.recipes.echoforge:echoforge_lite",
     "framewise": "echoseg.recipes.framewise:framewise",

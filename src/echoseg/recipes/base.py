@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field, is_dataclass, replace
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from echoseg.data import AugmentConfig
 from echoseg.data.store import ResizeMode
-from echoseg.errors import UsageError
+from echoseg.errors import ModelError, UsageError
+from echoseg.methods import config_class
 from echoseg.train import TrainConfig
 
 
@@ -82,3 +85,37 @@ class RunConfig:
     data: DataConfig = field(default_factory=DataConfig)
     train: TrainConfig = field(default_factory=TrainConfig)
     model: ModelInfo = field(default_factory=ModelInfo)
+
+
+def config_from_json(document: Mapping[str, Any]) -> RunConfig:
+    """A run's configuration from the JSON that was kept of it.
+
+    Raises:
+        ModelError: a value is missing, unknown or out of range, as in a file of another version.
+    """
+    try:
+        values = dict(document)
+        network = _built(config_class(values["method"]), values.pop("network"))
+        rest: RunConfig = _built(RunConfig, {**values, "network": None})
+        return replace(rest, network=network)
+    except (KeyError, TypeError, UsageError) as error:
+        raise ModelError(
+            f"the run's configuration cannot be read ({error}); it is of another version of echoseg"
+        ) from error
+
+
+def without_pretrained(network: Any) -> Any:  # noqa: ANN401
+    """The same network built from random weights, for whoever loads trained ones next."""
+    return replace(network, weights="none")
+
+
+def _built(kind: Any, value: Any) -> Any:  # noqa: ANN401
+    """JSON value -> dataclass, tuple or plain value, as the annotation says."""
+    if is_dataclass(kind) and isinstance(kind, type):
+        hints = get_type_hints(kind)
+        return kind(**{name: _built(hints[name], item) for name, item in value.items()})
+    if get_origin(kind) in (Union, UnionType) and value is not None:
+        return _built(next(k for k in get_args(kind) if k is not type(None)), value)
+    if get_origin(kind) is tuple and isinstance(value, list):
+        return tuple(value)
+    return value

@@ -7,7 +7,7 @@ import json
 import logging
 import platform
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
@@ -21,11 +21,11 @@ from echoseg.cine import Structure
 from echoseg.data import CineStore, ClipStream, StreamConfig
 from echoseg.datasets import Dataset, open_dataset
 from echoseg.engine import ModelConfig, Temporal
-from echoseg.errors import UsageError
+from echoseg.errors import ModelError, UsageError
 from echoseg.export import Card, export_method
 from echoseg.io import atomic_write_text
 from echoseg.methods import Method, build_method
-from echoseg.recipes.base import RunConfig
+from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
 from echoseg.train import BEST, TrainConfig, Training, Validator, load_checkpoint
 
 Progress = Callable[[str, int, int], None]
@@ -57,18 +57,44 @@ def train_run(
         The model folder.
     """
     dataset = open_dataset(data)
-    record = run_record(config, dataset)
-    _claim(run_dir, record, resume=resume)
-    training, stream = build_training(config, dataset, run_dir, device=device, progress=progress)
-    method = training.fit(resume=resume)
-    folder = run_dir / MODEL_DIR
-    write_model(method, config, stream, dataset, folder)
-    return folder
+    _claim(run_dir, run_record(config, dataset), resume=resume)
+    training = build_training(config, dataset, run_dir, device=device, progress=progress)
+    training.fit(resume=resume)
+    return export_run(run_dir, run_dir / MODEL_DIR)
+
+
+def export_run(run_dir: Path, out: Path) -> Path:
+    """Write the best weights of a run, finished or not, as a model folder.
+
+    Args:
+        run_dir: folder of a run.
+        out: the model folder; an existing one is replaced.
+
+    Returns:
+        `out`.
+
+    Raises:
+        ModelError: `run_dir` holds no run, or none that was validated yet.
+    """
+    path = run_dir / RUN_FILE
+    if not path.is_file():
+        raise ModelError(f"{run_dir}: holds no {RUN_FILE}; give the folder that `echoseg train -o` wrote")
+    record = json.loads(path.read_text(encoding="utf-8"))
+    config = config_from_json(record["config"])
+    best = load_checkpoint(run_dir / BEST)
+    method = build_method(config.method, without_pretrained(config.network))
+    method.load_state_dict(best["method"])
+    if config.model.half:
+        round_weights(method)
+    export_method(
+        method, model_config(config, method, best), model_card(config, record, best), out, half=config.model.half
+    )
+    return out
 
 
 def build_training(
     config: RunConfig, dataset: Dataset, run_dir: Path, *, device: str, progress: Progress | None = None
-) -> tuple[Training, StreamConfig]:
+) -> Training:
     """Stores, streams, network and loop of a run; seeds torch's generator first."""
     seed_everything(config.train.seed, verbose=False)
     stored = config.data.stored_size or config.data.size
@@ -84,7 +110,7 @@ def build_training(
     unlabelled = None
     if config.data.unlabelled_batch and len(rest):
         unlabelled = ClipStream(rest, replace(stream, batch=config.data.unlabelled_batch, seed=config.train.seed + 1))
-    training = Training(
+    return Training(
         method,
         ClipStream(labelled, stream),
         unlabelled,
@@ -92,8 +118,8 @@ def build_training(
         Validator(val.labelled(), config.data.clip_length, mean, std),
         run_dir,
         build_fabric(config.train, device),
+        {"mean": mean, "std": std},
     )
-    return training, stream
 
 
 def build_fabric(config: TrainConfig, device: str) -> Fabric:
@@ -120,35 +146,34 @@ def check_labels(store: CineStore, method: Method, dataset: Dataset) -> None:
         )
 
 
-def write_model(method: Method, config: RunConfig, stream: StreamConfig, dataset: Dataset, folder: Path) -> ModelConfig:
-    """Export a trained method with the recipe's card."""
-    info = config.model
-    if info.half:
-        round_weights(method)
-    labels = range(1, max(2, method.channels))
-    model = ModelConfig(
-        name=info.name,
-        version=info.version,
-        structures={k: Structure(k).name for k in labels},
+def model_config(config: RunConfig, method: Method, best: Mapping[str, Any]) -> ModelConfig:
+    """What the engine has to know of a trained method."""
+    return ModelConfig(
+        name=config.model.name,
+        version=config.model.version,
+        structures={k: Structure(k).name for k in range(1, max(2, method.channels))},
         activation=method.activation,
         height=config.data.size,
         width=config.data.size,
-        mean=stream.mean,
-        std=stream.std,
+        mean=best["notes"]["mean"],
+        std=best["notes"]["std"],
         resize=config.data.resize,
         temporal=Temporal(method.temporal, config.data.clip_length if method.temporal == "window" else 1),
-        licence=info.licence,
+        licence=config.model.licence,
         details={"method": config.method, "parameters": method.inference_parameters()},
     )
-    best = load_checkpoint(folder.parent / BEST)
-    card = Card(
+
+
+def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, Any]) -> Card:
+    """The recipe's card with what the run measured."""
+    info, data = config.model, record["data"]
+    return Card(
         info.summary,
-        info.data or f"{dataset.name} layout, fingerprint {dataset.fingerprint()[:16]}",
+        info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}",
         {"LV Dice on ED and ES of the validation split, at the network's size": f"{best['val_dice']:.4f}"},
         info.limits,
-        f"echoseg {echoseg.__version__}, method {config.method}, seed {config.train.seed}, step {best['step']}",
+        f"echoseg {record['echoseg']}, method {config.method}, seed {config.train.seed}, step {best['step']}",
     )
-    return export_method(method, model, card, folder, half=info.half)
 
 
 def round_weights(method: Method) -> None:

@@ -16,7 +16,7 @@ def a4c_frame() -> RunConfig:
         DataConfig(size=128, stored_size=192, clip_length=2, batch=8, augment=AugmentConfig.strong()),
         TrainConfig(
             steps=3000, steps_per_epoch=50, optimiser="adamw", lr=2e-3, warmup_steps=100, weight_decay=1e-2,
-            average=0.998, validate_every=5,
+            average=0.998, validate_every=5, precision="32-true",
         ),
         ModelInfo(
             name="a4c",

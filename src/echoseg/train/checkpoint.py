@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pickle
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from echoseg.errors import ModelError
+from echoseg.errors import ModelError, OutputError
 from echoseg.io import atomic_path
 
 FORMAT = 1
@@ -18,7 +19,11 @@ def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
     """Write a checkpoint; an interrupted write leaves the previous one."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with atomic_path(path) as temporary:
-        torch.save({"format": FORMAT, **state}, temporary)
+        try:
+            torch.save({"format": FORMAT, **state}, temporary)
+        except RuntimeError as error:  # what torch says where others say OSError
+            reason = str(error).splitlines()[0]
+            raise OutputError(f"{path}: cannot be written ({reason}); free space and resume the run") from error
 
 
 def load_checkpoint(path: Path) -> dict[str, Any]:
@@ -29,10 +34,13 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
     """
     if not path.is_file():
         raise ModelError(f"{path}: no checkpoint; start the run without --resume")
+    if not zipfile.is_zipfile(path):
+        raise ModelError(f"{path}: no checkpoint, or one that was cut off; delete it and start again")
     try:
-        state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
+        state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); delete it and start again") from error
-    if state.get("format") != FORMAT:
-        raise ModelError(f"{path}: checkpoint format {state.get('format')}, this version reads {FORMAT}")
-    return state
+    found = state.get("format") if isinstance(state, dict) else None
+    if found != FORMAT:
+        raise ModelError(f"{path}: checkpoint format {found}, this version reads {FORMAT}; start the run again")
+    return dict(state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -47,9 +48,9 @@ class RunLog:
             self._board.close()
 
     def write(self, step: int, numbers: Mapping[str, float]) -> None:
-        """One line; values are rounded to six significant digits."""
-        row = {"step": step, **{k: float(f"{v:.6g}") for k, v in numbers.items()}}
-        self._file.write(json.dumps(row) + "\n")
+        """One line; values are rounded to six significant digits, what is not finite becomes null."""
+        row = {"step": step, **{k: float(f"{v:.6g}") if math.isfinite(v) else None for k, v in numbers.items()}}
+        self._file.write(json.dumps(row, allow_nan=False) + "\n")
         self._file.flush()
         if self._board is not None:
             for name, value in numbers.items():

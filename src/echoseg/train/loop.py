@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning_fabric import Fabric
 
+from echoseg.batch import ClipBatch
 from echoseg.data import ClipStream
 from echoseg.errors import EchosegError
 from echoseg.methods import Method
@@ -36,6 +37,7 @@ class Training:
         validate: returns numbers, `val_dice` among them.
         run_dir: where checkpoints and logs go.
         fabric: devices and precision.
+        notes: kept with the best weights, for whoever exports them later.
     """
 
     method: Method
@@ -45,6 +47,7 @@ class Training:
     validate: Validate
     run_dir: Path
     fabric: Fabric
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.step = 0
@@ -64,11 +67,14 @@ class Training:
         """
         for leftover in (self.run_dir / LAST).parent.glob(".*.ckpt"):
             leftover.unlink()  # a checkpoint that was being written when the run was killed
-        if resume and (self.run_dir / LAST).exists():
-            self._restore(load_checkpoint(self.run_dir / LAST))
         model, optimiser = self.fabric.setup(self.method, self.optimiser)
         model.mark_forward_method("training_step")
         self.optimiser = optimiser
+        if self.average is not None:
+            self.average.averaged.to(self.fabric.device)
+        # after the move: an optimiser puts loaded state beside its weights, and leaves it there when they move later
+        if resume and (self.run_dir / LAST).exists():
+            self._restore(load_checkpoint(self.run_dir / LAST))
         with RunLog(self.run_dir, total_steps=self.config.steps, first_step=self.step, tensorboard=tensorboard) as log:
             self.method.train()
             while self.step < self.config.steps:
@@ -86,26 +92,40 @@ class Training:
         device = self.fabric.device
         labelled = self.labelled.batch(self.step).to(device)
         unlabelled = None if self.unlabelled is None else self.unlabelled.batch(self.step).to(device)
-        result = model.training_step(labelled, unlabelled, self.step)
-        if not bool(torch.isfinite(result.loss)):
-            raise EchosegError(
-                f"{self.run_dir}: the loss is {float(result.loss)} at step {self.step} (cines {', '.join(labelled.cases)}); "
-                "lower --train.lr, or train in 32-true precision"
-            )
+        # a method other than forward() runs in the precision of the run only if it is told to
+        with self.fabric.autocast():
+            result = model.training_step(labelled, unlabelled, self.step)
+        loss = float(result.loss.detach())
+        if not math.isfinite(loss):
+            raise self._diverged("loss", loss, labelled)
         self.optimiser.zero_grad(set_to_none=True)
         self.fabric.backward(result.loss)
-        norm = 0.0
-        if self.config.grad_clip > 0:
-            clipped = self.fabric.clip_gradients(model, self.optimiser, max_norm=self.config.grad_clip)
-            norm = float(clipped) if clipped is not None else 0.0
+        norm = self._clip(model, labelled)
         self.optimiser.step()
         self.method.after_optimizer_step(self.step)
         if self.average is not None:
             self.average.update(self.method, self.step)
-        loss = float(result.loss.detach())
         log.write(self.step, {"loss": loss, "lr": rate, "grad_norm": norm, **result.logs})
         self.step += 1
         log.show(self.step, {"loss": loss} | ({"best val Dice": self.best} if self.best > 0 else {}))
+
+    def _clip(self, model: Any, labelled: ClipBatch) -> float:  # noqa: ANN401
+        """Clip the gradients; returns their norm before, 0 where a run clips nothing."""
+        if self.config.grad_clip <= 0:
+            return 0.0
+        limit = self.config.grad_clip
+        found = self.fabric.clip_gradients(model, self.optimiser, max_norm=limit, error_if_nonfinite=False)
+        norm = 0.0 if found is None else float(found)
+        # in fp16 that happens to sound runs too: the scaler skips the step and lowers its scale
+        if not math.isfinite(norm) and self.config.precision != "16-mixed":
+            raise self._diverged("norm of the gradient", norm, labelled)
+        return norm
+
+    def _diverged(self, what: str, value: float, labelled: ClipBatch) -> EchosegError:
+        return EchosegError(
+            f"{self.run_dir}: the {what} is {value} at step {self.step} (cines {', '.join(labelled.cases)}); "
+            "lower --train.lr, or train in 32-true precision"
+        )
 
     def _end_epoch(self, log: RunLog) -> None:
         epoch = math.ceil(self.step / self.config.steps_per_epoch) - 1
@@ -124,13 +144,15 @@ class Training:
         if scores["val_dice"] > self.best:
             self.best = scores["val_dice"]
             save_checkpoint(
-                self.run_dir / BEST, {"method": scored.state_dict(), "step": self.step, "val_dice": self.best}
+                self.run_dir / BEST,
+                {"method": scored.state_dict(), "step": self.step, "val_dice": self.best, "notes": dict(self.notes)},
             )
 
     def _state(self) -> dict[str, Any]:
         return {
             "method": self.method.state_dict(),
             "optimiser": self.optimiser.state_dict(),
+            "precision": self.fabric.strategy.precision.state_dict(),
             "average": None if self.average is None else self.average.averaged.state_dict(),
             "step": self.step,
             "best": self.best,
@@ -140,6 +162,7 @@ class Training:
     def _restore(self, state: dict[str, Any]) -> None:
         self.method.load_state_dict(state["method"])
         self.optimiser.load_state_dict(state["optimiser"])
+        self.fabric.strategy.precision.load_state_dict(state.get("precision", {}))
         if self.average is not None and state["average"] is not None:
             self.average.averaged.load_state_dict(state["average"])
         self.step, self.best = state["step"], state["best"]

@@ -9,6 +9,7 @@ import torch
 
 from echoseg.cine import Structure
 from echoseg.data import CineStore, beat_indices
+from echoseg.errors import InputError
 from echoseg.methods import Method
 from echoseg.metrics import dice
 
@@ -28,6 +29,10 @@ class Validator:
     clip_length: int
     mean: float
     std: float
+
+    def __post_init__(self) -> None:
+        if not len(self.store.labelled()):
+            raise InputError("no validation cine has both ED and ES labelled; run `echoseg data check` on the folder")
 
     @torch.no_grad()
     def __call__(self, method: Method, device: torch.device) -> dict[str, float]:

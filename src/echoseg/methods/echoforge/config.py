@@ -16,7 +16,6 @@ class EchoForgeConfig:
     Attributes:
         backbone: timm name of a ResNet (paper: resnet50).
         weights: `none`, `hub` (ImageNet, paper) or a file.
-        output_stride: of the encoder; the deepest stage is dilated.
         width: channels C of the recalibrated features.
         hidden: units of the feed-forward blocks.
         layers: decoder layers L.
@@ -33,13 +32,13 @@ class EchoForgeConfig:
         head: `weighted` (softmax over queries of sigmoid masks) or `literal` (the paper's figure).
         joint_self_attention: queries and prototypes in one self-attention.
         arc_aux: weight of the loss that ties anchor 0 to the LV.
+        embedding_aux: weight of the loss of a 1x1 convolution on the pixel embedding, which learns long before the queries do.
         cpr_aux: weight of the ED <-> ES loss that trains the reforging.
         curriculum: FlameRise.
     """
 
     backbone: str = "resnet50"
     weights: str = "none"
-    output_stride: int = 16
     width: int = 512
     hidden: int = 2048
     layers: int = 5
@@ -56,6 +55,7 @@ class EchoForgeConfig:
     head: Literal["weighted", "literal"] = "weighted"
     joint_self_attention: bool = False
     arc_aux: float = 0.1
+    embedding_aux: float = 0.5
     cpr_aux: float = 0.5
     curriculum: FlameRise = field(default_factory=FlameRise)
 

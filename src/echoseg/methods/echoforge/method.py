@@ -12,7 +12,7 @@ from echoseg.batch import ClipBatch
 from echoseg.losses import confident_bce, supervised_loss
 from echoseg.methods.base import ExportGraph, Method, StepResult, frame_graph
 from echoseg.methods.echoforge.config import EchoForgeConfig
-from echoseg.methods.echoforge.network import ClipOutput, EchoForgeNet, StreamGraph, upsample
+from echoseg.methods.echoforge.network import OUTPUT_STRIDE, ClipOutput, EchoForgeNet, StreamGraph, upsample
 
 
 class EchoForge(Method):
@@ -52,6 +52,8 @@ class EchoForge(Method):
         logs = {"ce": float(ce.detach()), "dice_loss": float(dice.detach()), "uncertain": float(out.uncertain)}
         if self.net.arc is not None and self.config.arc_aux > 0:
             loss = loss + self.config.arc_aux * self._anchor_loss(out, batch)
+        if self.net.decoder is not None and self.config.embedding_aux > 0:
+            loss = loss + self.config.embedding_aux * self._embedding_loss(out, batch)
         if self.config.cpr:
             if self.config.cpr_aux > 0:
                 loss = loss + self.config.cpr_aux * self._swap_loss(out, batch)
@@ -70,14 +72,15 @@ class EchoForge(Method):
 
     def inference_parameters(self) -> int:
         """Without the teacher and without the reforging, which only training needs."""
-        reforge = 0 if self.net.reforge is None else sum(p.numel() for p in self.net.reforge.parameters())
-        return sum(p.numel() for p in self.net.parameters()) - reforge
+        unused = [self.net.reforge, None if self.net.decoder is None else self.net.plain]
+        left_out = sum(p.numel() for module in unused if module is not None for p in module.parameters())
+        return sum(p.numel() for p in self.net.parameters()) - left_out
 
     def export_graph(self, height: int, width: int) -> ExportGraph:
         """Stream graph, the memory being four tensors; without TSF a frame graph."""
         if self.net.decoder is None:
             return frame_graph(self, height, width)
-        size = (height // self.config.output_stride, width // self.config.output_stride)
+        size = (height // OUTPUT_STRIDE, width // OUTPUT_STRIDE)
         features, mask = torch.zeros(1, self.config.width, *size), torch.zeros(1, 1, *size)
         states = (features, mask, features.clone(), mask.clone())
         return ExportGraph(
@@ -90,6 +93,11 @@ class EchoForge(Method):
     def _anchor_loss(self, out: ClipOutput, batch: ClipBatch) -> Float[Tensor, ""]:
         coarse = torch.stack([upsample(f.coarse, batch.clip.shape[-2:]) for f in out.frames], 1)
         return supervised_loss(coarse, batch.masks, batch.labelled)[0]
+
+    def _embedding_loss(self, out: ClipOutput, batch: ClipBatch) -> Float[Tensor, ""]:
+        plain = [upsample(self.net.plain(None, d.embedding), batch.clip.shape[-2:]) for d in out.decoded]
+        ce, dice = supervised_loss(torch.stack(plain, 1), batch.masks, batch.labelled)
+        return ce + dice
 
     def _swap_loss(self, out: ClipOutput, batch: ClipBatch) -> Float[Tensor, ""]:
         """Last frame reforged from the first and the first from the last, against their labels: what trains W_q, W_k, W_v."""

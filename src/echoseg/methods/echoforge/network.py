@@ -18,6 +18,8 @@ from echoseg.methods.echoforge.tsf import Guidance, TemporalSemanticFusion, atte
 from echoseg.nn import Encoder
 
 EPS = 1e-6
+OUTPUT_STRIDE = 16
+"""Of the encoder; the deepest stage is dilated (our choice)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,18 +34,19 @@ class Memory:
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """Encoded frame: recalibrated features X', layer-1 lateral for the head, foreground logits of the anchors' map M."""
+    """Encoded frame: recalibrated features X', laterals for the head, foreground logits of the anchors' map M."""
 
     features: Float[Tensor, "B C h w"]
-    lateral: Float[Tensor, "B M H4 W4"]
+    laterals: tuple[Tensor, ...]
     coarse: Float[Tensor, "B 1 h w"]
 
 
 @dataclass(frozen=True, eq=False)
 class Decoded:
-    """Result of one frame: logits at stride 4, fused features F' and what the head was guided by."""
+    """Result of one frame: logits and pixel embedding at stride 4, fused features F' and what the head was guided by."""
 
     logits: Float[Tensor, "B 1 H4 W4"]
+    embedding: Float[Tensor, "B M H4 W4"]
     fused: Float[Tensor, "B C h w"]
     guidance: Guidance | None
 
@@ -59,26 +62,33 @@ class ClipOutput:
 
 
 class PixelEmbedding(nn.Module):
-    """E at stride 4: upsampled fused features plus a lateral from the encoder's first stage."""
+    """E at stride 4: fused features upsampled twice, each time joined by a lateral of the encoder stage of that stride.
 
-    def __init__(self, channels: int, lateral_channels: int) -> None:
-        """Embedding of `channels` / 2 channels."""
+    Our choice: with the stage-1 lateral alone, boundaries are learned about half as fast (docs/methods/echoforge.md).
+    """
+
+    def __init__(self, channels: int, lateral_channels: list[int]) -> None:
+        """Embedding of `channels` / 2 channels; laterals fine to coarse, strides 4 and 8."""
         super().__init__()
         width = channels // 2
-        self.up = nn.Sequential(
-            nn.ConvTranspose2d(channels, width, 2, stride=2),
-            nn.GroupNorm(1, width),
-            nn.GELU(),
-            nn.ConvTranspose2d(width, width, 2, stride=2),
+        self.laterals = nn.ModuleList(nn.Conv2d(count, width, 1) for count in lateral_channels)
+        self.ups = nn.ModuleList(nn.ConvTranspose2d(inputs, width, 2, stride=2) for inputs in (width, channels))
+        self.mixes = nn.ModuleList(
+            nn.Sequential(nn.GroupNorm(1, width), nn.GELU(), nn.Conv2d(width, width, 3, padding=1))
+            for _ in lateral_channels
         )
-        self.lateral = nn.Conv2d(lateral_channels, width, 1)
 
-    def forward(
-        self, fused: Float[Tensor, "B C h w"], lateral: Float[Tensor, "B M H4 W4"]
-    ) -> Float[Tensor, "B M H4 W4"]:
-        """E of a frame; `lateral` has been through `self.lateral` already."""
-        up: Tensor = self.up(fused)
-        return up + lateral
+    def project(self, stages: list[Tensor]) -> tuple[Tensor, ...]:
+        """Laterals of encoder stages, fine to coarse."""
+        return tuple(lateral(stage) for lateral, stage in zip(self.laterals, stages, strict=True))
+
+    def forward(self, fused: Float[Tensor, "B C h w"], laterals: tuple[Tensor, ...]) -> Float[Tensor, "B M H4 W4"]:
+        """E of a frame; `laterals` have been through `project` already."""
+        x: Tensor = fused
+        for level in reversed(range(len(laterals))):
+            x = self.ups[level](x) + laterals[level]
+            x = x + self.mixes[level](x)
+        return x
 
 
 class PlainHead(nn.Module):
@@ -144,6 +154,17 @@ class LiteralHead(WeightedHead):
         return torch.einsum("bm,bmhw->bhw", self.kernel(mixed), embedding).unsqueeze(1) + self.bias
 
 
+def frames_of(encoded: Frame, batch: int) -> tuple[Frame, ...]:
+    """Frames of a batch of clips that were encoded together, in the order of time."""
+
+    def by_time(x: Tensor) -> Tensor:
+        return rearrange(x, "(b t) c h w -> t b c h w", b=batch)
+
+    features, coarse = by_time(encoded.features), by_time(encoded.coarse)
+    laterals = [by_time(x) for x in encoded.laterals]
+    return tuple(Frame(features[t], tuple(x[t] for x in laterals), coarse[t]) for t in range(len(features)))
+
+
 class Decoder(nn.Module):
     """TSF and the head that it guides."""
 
@@ -177,9 +198,7 @@ class EchoForgeNet(nn.Module):
         super().__init__()
         self.config = config
         width = config.width
-        self.encoder = Encoder(
-            config.backbone, weights=config.weights, output_stride=config.output_stride, levels=(1, 4)
-        )
+        self.encoder = Encoder(config.backbone, weights=config.weights, output_stride=OUTPUT_STRIDE, levels=(1, 2, 4))
         self.project = nn.Sequential(nn.Conv2d(self.encoder.channels[-1], width, 1), nn.GroupNorm(32, width))
         self.arc = (
             AnchorRecalibration(width, config.anchors, config.neighbours, config.patch, config.arc_temperature)
@@ -188,14 +207,15 @@ class EchoForgeNet(nn.Module):
         )
         # without ARC the first frame still needs a mask of its own to start the memory
         self.coarse = nn.Conv2d(width, 1, 1) if config.tsf and not config.arc else None
-        self.embedding = PixelEmbedding(width, self.encoder.channels[0])
+        self.embedding = PixelEmbedding(width, self.encoder.channels[:-1])
         self.decoder = Decoder(config) if config.tsf else None
-        self.plain = None if config.tsf else PlainHead(width)
+        # without TSF the head; with it the auxiliary that teaches the embedding before the queries can
+        self.plain = PlainHead(width)
         self.reforge = Reforge(width) if config.cpr else None
 
     def encode(self, frames: Float[Tensor, "N 1 H W"]) -> tuple[Frame, Float[Tensor, ""]]:
         """Features of single frames and the fraction of patches that ARC found uncertain."""
-        shallow, deep = self.encoder(frames)
+        *shallow, deep = self.encoder(frames)
         features = self.project(deep)
         coarse = torch.zeros_like(features[:, :1])
         uncertain = torch.zeros((), device=frames.device)
@@ -203,7 +223,7 @@ class EchoForgeNet(nn.Module):
             features, coarse, uncertain = self.arc(features)
         elif self.coarse is not None:
             coarse = self.coarse(features)
-        return Frame(features, self.embedding.lateral(shallow), coarse), uncertain
+        return Frame(features, self.embedding.project(shallow), coarse), uncertain
 
     def begin(self, frame: Frame) -> Memory:
         """Memory before the first frame: the frame itself with the anchors' foreground map."""
@@ -220,30 +240,29 @@ class EchoForgeNet(nn.Module):
     @property
     def head(self) -> nn.Module:
         """The head that turns pixel embeddings into logits."""
-        chosen: nn.Module | None = self.plain if self.decoder is None else self.decoder.head
-        if chosen is None:
-            raise ValueError("a network has either a decoder or a plain head")
-        return chosen
+        return self.plain if self.decoder is None else self.decoder.head
 
     def step(self, frame: Frame, memory: Memory) -> tuple[Decoded, Memory]:
         """Segment one frame with what is remembered, and remember it."""
         if self.decoder is None:
-            logits = self.head_logits(frame.features, frame.lateral, None)
-            return Decoded(logits, frame.features, None), memory
+            embedding = self.embedding(frame.features, frame.laterals)
+            return Decoded(self.plain(None, embedding), embedding, frame.features, None), memory
         fused, prototypes = self.decoder.tsf.fuse(frame.features, self.tokens(memory))
-        embedding = self.embedding(fused, frame.lateral)
+        embedding = self.embedding(fused, frame.laterals)
         guidance = self.decoder.guide(fused, prototypes, embedding)
         logits = self.decoder.head(guidance, embedding)
         mask = F.interpolate(
             logits.detach().float().sigmoid(), size=fused.shape[-2:], mode="bilinear", align_corners=False
         )
-        return Decoded(logits, fused, guidance), Memory(memory.first, memory.first_mask, frame.features, mask)
+        return Decoded(logits, embedding, fused, guidance), Memory(
+            memory.first, memory.first_mask, frame.features, mask
+        )
 
     def head_logits(
-        self, fused: Float[Tensor, "B C h w"], lateral: Float[Tensor, "B M H4 W4"], guidance: Guidance | None
+        self, fused: Float[Tensor, "B C h w"], laterals: tuple[Tensor, ...], guidance: Guidance | None
     ) -> Float[Tensor, "B 1 H4 W4"]:
         """Logits from fused features, guided by queries and prototypes where there is a decoder."""
-        logits: Tensor = self.head(guidance, self.embedding(fused, lateral))
+        logits: Tensor = self.head(guidance, self.embedding(fused, laterals))
         return logits
 
     def reforged_logits(
@@ -253,17 +272,13 @@ class EchoForgeNet(nn.Module):
         if self.reforge is None:
             raise ValueError("the configuration has no CPR")
         rebuilt = self.reforge(references, weights, decoded.fused)
-        return self.head_logits(rebuilt, frame.lateral, decoded.guidance)
+        return self.head_logits(rebuilt, frame.laterals, decoded.guidance)
 
     def forward(self, clip: Float[Tensor, "B T 1 H W"]) -> ClipOutput:
         """All frames in order; frame t never sees frame t + 1."""
-        batch, length = clip.shape[:2]
+        batch = clip.shape[0]
         encoded, uncertain = self.encode(rearrange(clip, "b t c h w -> (b t) c h w"))
-        parts = [
-            rearrange(x, "(b t) c h w -> t b c h w", b=batch)
-            for x in (encoded.features, encoded.lateral, encoded.coarse)
-        ]
-        frames = tuple(Frame(parts[0][t], parts[1][t], parts[2][t]) for t in range(length))
+        frames = frames_of(encoded, batch)
         memory = self.begin(frames[0])
         decoded = []
         for frame in frames:

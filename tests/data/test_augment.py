@@ -1,0 +1,180 @@
+"""Augmentation: one geometry for a clip, labels that stay labels, and a sector that stays a sector."""
+
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from echoseg.batch import IGNORE
+from echoseg.data import AugmentConfig, augment_clip
+from echoseg.errors import UsageError
+
+STRONG = AugmentConfig.strong()
+NONE = AugmentConfig.none()
+seeds = st.integers(0, 2**32)
+
+
+def views(frames, masks, config, seed=0, size=None):
+    frames, masks = (torch.from_numpy(np.asarray(x, np.uint8)) for x in (frames, masks))
+    return augment_clip(frames, masks, size or frames.shape[-1], config, np.random.default_rng(seed))
+
+
+def only(**changes):
+    return dataclasses.replace(NONE, **changes)
+
+
+def noise_clip(length=3, side=48):
+    return np.random.default_rng(0).integers(1, 256, (length, side, side), dtype=np.uint8)
+
+
+def centroid(image):
+    """(row, col) of a gray image's mass."""
+    rows, cols = np.indices(image.shape)
+    return np.array([(rows * image).sum(), (cols * image).sum()]) / image.sum()
+
+
+@pytest.mark.parametrize("config", [STRONG, AugmentConfig()], ids=["strong", "default"])
+def test_one_geometry_for_all_frames_of_a_clip(config):
+    """A static clip stays static: ED and ES keep their relation."""
+    clip = np.repeat(noise_clip(1), 4, axis=0)
+    for seed in range(5):
+        weak = views(clip, clip % 4, config, seed).weak
+        assert all(torch.equal(weak[0], frame) for frame in weak)
+
+
+def test_only_noise_and_speckle_differ_between_frames():
+    clip = np.repeat(noise_clip(1), 3, axis=0)
+    calm = views(clip, clip % 4, dataclasses.replace(STRONG, noise=0.0, speckle=0.0), 1).strong
+    assert torch.equal(calm[0], calm[2])
+    grainy = views(clip, clip % 4, STRONG, 1).strong
+    assert not torch.equal(grainy[0], grainy[2])
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_masks_move_with_the_image(make_disc, seed):
+    shape = make_disc(14, 64, (0.45, 0.6))
+    found = views([255 * shape], [shape], STRONG, seed)
+    image, mask = found.weak[0, 0] > 0.5, found.masks[0] == 1
+    assert float(2 * (image & mask).sum() / (image.sum() + mask.sum())) > 0.97
+
+
+def test_none_is_the_identity():
+    clip = noise_clip()
+    masks = clip % 4
+    masks[1] = IGNORE
+    found = views(clip, masks, NONE)
+    torch.testing.assert_close(found.weak[:, 0], torch.from_numpy(clip).float() / 255, atol=1e-5, rtol=0)
+    torch.testing.assert_close(found.strong, found.weak, atol=1e-6, rtol=0)
+    assert np.array_equal(found.masks.numpy(), masks)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_none_resamples_to_the_size_that_is_asked_for(size):
+    clip = noise_clip()
+    found = views(clip, clip % 4, NONE, size=size)
+    gray = torch.from_numpy(clip).float().unsqueeze(1) / 255
+    expected = F.interpolate(gray, size=(size, size), mode="bilinear", align_corners=False)
+    # the outermost pixels of an enlarged image are half outside, where it is black
+    inner = (..., slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(found.weak[inner], expected[inner], atol=1e-5, rtol=0)
+    assert found.masks.shape == (3, size, size)
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds)
+def test_labels_stay_labels_and_unlabelled_frames_stay_unlabelled(seed):
+    clip = noise_clip(4)
+    masks = np.random.default_rng(seed).integers(0, 4, clip.shape, dtype=np.uint8)
+    masks[1:3] = IGNORE
+    found = views(clip, masks, STRONG, seed, size=32).masks.numpy()
+    assert (found[1:3] == IGNORE).all()
+    assert set(np.unique(found[[0, 3]])) <= {0, 1, 2, 3}
+
+
+@settings(max_examples=25, deadline=None)
+@given(seeds)
+def test_black_outside_the_sector_stays_black_and_gray_stays_gray(seed):
+    row, col = np.indices((48, 48))
+    sector = np.abs(col - 24) < row / 2
+    found = views(noise_clip() * sector, noise_clip() % 4, STRONG, seed)
+    outside = found.weak == 0
+    assert bool(outside.any())
+    assert float(found.strong[outside].abs().max()) == 0
+    assert 0 <= float(found.strong.min()) <= float(found.strong.max()) <= 1
+
+
+def test_same_generator_same_clip():
+    clip = noise_clip()
+    one, two, other = (views(clip, clip % 4, STRONG, seed) for seed in (3, 3, 4))
+    assert torch.equal(one.strong, two.strong)
+    assert torch.equal(one.masks, two.masks)
+    assert not torch.equal(one.weak, other.weak)
+
+
+def test_global_generators_are_left_alone():
+    before = torch.get_rng_state(), random.getstate()
+    views(noise_clip(), noise_clip() % 4, STRONG)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
+
+
+def test_flip_is_the_mirror_image():
+    clip = noise_clip()
+    found = views(clip, clip % 4, only(flip=1.0))
+    assert np.array_equal(found.masks.numpy(), (clip % 4)[:, :, ::-1])
+    torch.testing.assert_close(found.weak[:, 0], torch.from_numpy(clip).flip(-1) / 255, atol=1e-5, rtol=0)
+
+
+def test_flip_is_as_frequent_as_its_probability():
+    clip = noise_clip(1)
+    flipped = [not np.array_equal(views(clip, clip % 4, only(flip=0.25), s).masks, clip % 4) for s in range(200)]
+    assert 0.15 < np.mean(flipped) < 0.35
+
+
+def test_shift_is_a_fraction_of_the_image(make_disc):
+    shape = make_disc(8, 80)
+    moves = []
+    for seed in range(60):
+        image = views([255 * shape], [shape], only(shift=0.2), seed).weak[0, 0].numpy()
+        moves.append(np.abs(centroid(image) - centroid(shape)) / 80)
+    assert np.max(moves) <= 0.2 + 1e-3
+    assert np.max(moves, axis=0).min() > 0.15
+
+
+def test_zoom_magnifies(make_disc):
+    shape = make_disc(12, 96)
+    area = float((views([255 * shape], [shape], only(zoom=(1.5, 1.5))).masks == 1).sum())
+    assert area / shape.sum() == pytest.approx(1.5**2, rel=0.03)
+
+
+def test_aspect_widens_without_changing_the_area(make_disc):
+    shape = make_disc(20, 96)
+    mask = views([255 * shape], [shape], only(aspect=(1.44, 1.44))).masks[0].numpy() == 1
+    assert np.ptp(np.nonzero(mask)[1]) / np.ptp(np.nonzero(mask)[0]) == pytest.approx(1.44, rel=0.05)
+    assert mask.sum() / shape.sum() == pytest.approx(1, rel=0.03)
+
+
+def test_rotation_turns_about_the_centre_by_no_more_than_it_may(make_disc):
+    spot = make_disc(6, 96, (0.25, 0.5))
+    angles = []
+    for seed in range(40):
+        image = views([255 * spot], [spot], only(rotate_deg=30.0), seed).weak[0, 0].numpy()
+        down, across = centroid(image) - 47.5
+        assert np.hypot(down, across) == pytest.approx(24, abs=0.3)
+        angles.append(np.degrees(np.arctan2(across, -down)))
+    assert np.max(np.abs(angles)) <= 30.5
+    assert min(angles) < -15
+    assert max(angles) > 15
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"zoom": (1.2, 0.9)}, {"gamma": (0.0, 1.0)}, {"flip": 1.5}, {"shadow": -0.1}, {"coarse": 2.0}]
+)
+def test_configuration_names_what_is_wrong(wrong):
+    with pytest.raises(UsageError, match=f"augment.{next(iter(wrong))}"):
+        AugmentConfig(**wrong)
