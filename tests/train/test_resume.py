@@ -23,9 +23,12 @@ PATIENCE_S = 120.0
 
 def start(data: Path, run_dir: Path) -> subprocess.Popen[bytes]:
     script = Path(__file__).with_name("killable.py")
-    return subprocess.Popen(
-        [sys.executable, str(script), str(data), str(run_dir)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-    )
+    with run_dir.with_suffix(".log").open("ab") as log:
+        return subprocess.Popen([sys.executable, str(script), str(data), str(run_dir)], stdout=log, stderr=log)
+
+
+def output(run_dir: Path) -> str:
+    return run_dir.with_suffix(".log").read_text(errors="replace")[-2000:]
 
 
 def steps_done(run_dir: Path) -> int:
@@ -38,7 +41,7 @@ def kill_after(process: subprocess.Popen[bytes], run_dir: Path, steps: int, dela
     """Kill without warning once so many steps are done, and a moment later: in a step, a validation or a write."""
     deadline = time.monotonic() + PATIENCE_S
     while steps_done(run_dir) < steps:
-        assert process.poll() is None, f"the run ended by itself with {process.returncode} before step {steps}"
+        assert process.poll() is None, f"the run ended by itself: {output(run_dir)}"
         assert time.monotonic() < deadline, f"no step {steps} within {PATIENCE_S} s"
         time.sleep(0.01)
     time.sleep(delay_s)
@@ -54,8 +57,8 @@ def test_a_run_killed_three_times_ends_like_one_that_was_left_alone(simulated_ec
     for steps in sorted(rng.sample(range(1, STEPS - 1), 3)):
         kill_after(start(simulated_echonet, broken), broken, steps, rng.uniform(0, 0.2))
         assert not (broken / "model").exists()
-    for process in (start(simulated_echonet, broken), left_alone):
-        assert process.wait(PATIENCE_S) == 0
+    for process, run_dir in ((start(simulated_echonet, broken), broken), (left_alone, whole)):
+        assert process.wait(PATIENCE_S) == 0, output(run_dir)
     for name in (LAST, BEST):
         assert difference(load_checkpoint(whole / name), load_checkpoint(broken / name)) is None
     assert load_checkpoint(broken / LAST)["step"] == STEPS
@@ -73,8 +76,8 @@ def test_echoforge_resumes_its_teacher_and_curriculum(simulated_echonet, tmp_pat
     config = dataclasses.replace(CONFIG, train=short)
 
     def fit(run_dir: Path, fatal_step: int = -1, resume: bool = False) -> None:
-        training, stream = build_training(config, open_dataset(simulated_echonet), run_dir, device="cpu")
-        training.labelled = Unplugged(training.labelled.store, stream, fatal_step)
+        training = build_training(config, open_dataset(simulated_echonet), run_dir, device="cpu")
+        training.labelled = Unplugged(training.labelled.store, training.labelled.config, fatal_step)
         training.fit(resume=resume, tensorboard=False)
 
     fit(tmp_path / "whole")

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from importlib import import_module
 
-from echoseg import __version__
 from echoseg.cli.output import complain, say, tolerate_encodings, write_json
 from echoseg.errors import EchosegError, UsageError
+from echoseg.version import __version__
 
 USAGE_ERROR, INTERRUPTED, BROKEN_PIPE = 2, 130, 141
 

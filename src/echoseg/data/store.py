@@ -120,7 +120,7 @@ class CineStore(Sequence[StoredCine]):
         for cine in self._cines:
             values = cine.frames.astype(np.float64) / 255
             total, square, count = total + values.sum(), square + (values**2).sum(), count + values.size
-        mean = total / count
+        mean = float(total / count)
         return mean, max(1e-3, float(np.sqrt(square / count - mean**2)))
 
     def label_values(self) -> set[int]:

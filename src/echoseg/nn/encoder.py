@@ -71,7 +71,7 @@ def load_backbone_weights(body: nn.Module, path: Path) -> None:
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); give a state dict as torch.save writes it") from error
+        raise ModelError(f"{path}: cannot be read; give a state dict as torch.save writes it") from error
     if not isinstance(state, dict):
         raise ModelError(f"{path}: holds a {type(state).__name__}; give a state dict")
     own = body.state_dict()

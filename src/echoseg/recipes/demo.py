@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ def run_demo(out: Path, progress: Progress | None = None) -> DemoResult:
     data = out / "simulated"
     write_echonet(
         data, CINES, seed=SEED, preset=PRESET, workers=os.cpu_count() or 1, clip=CLIP,
-        progress=lambda done, total: show("simulating cines", done, total),
+        progress=partial(show, "simulating cines"),
     )  # fmt: skip
     documents = {}
     for name, config in (("frame-wise U-Net", demo_framewise()), ("EchoForge lite", demo_echoforge())):
@@ -89,7 +90,7 @@ def run_demo(out: Path, progress: Progress | None = None) -> DemoResult:
         model = train_run(config, data, run_dir, device="cpu", resume=True, progress=show)
         documents[name] = evaluate_model(
             Segmenter.load(model), open_dataset(data), split="test", frames="all", out=out / f"scores-{config.method}",
-            progress=lambda done, total, name=name: show(f"evaluating {name}", done, total),
+            progress=partial(show, f"evaluating {name}"),
         )  # fmt: skip
     rows = (HEADER, *(_row(name, document) for name, document in documents.items()))
     cases = segment_examples(data, out / "segmented", show)

@@ -16,7 +16,6 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric, seed_everything
 
-import echoseg
 from echoseg.cine import Structure
 from echoseg.data import CineStore, ClipStream, StreamConfig
 from echoseg.datasets import Dataset, open_dataset
@@ -27,6 +26,7 @@ from echoseg.io import atomic_write_text
 from echoseg.methods import Method, build_method
 from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
 from echoseg.train import BEST, TrainConfig, Training, Validator, load_checkpoint
+from echoseg.version import __version__
 
 Progress = Callable[[str, int, int], None]
 
@@ -189,7 +189,7 @@ def run_record(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
     return {
         "config": json.loads(json.dumps(dataclasses.asdict(config))),
         "data": {"layout": dataset.name, "fingerprint": dataset.fingerprint()},
-        "echoseg": echoseg.__version__,
+        "echoseg": __version__,
         "versions": {name: metadata.version(name) for name in packages} | {"python": platform.python_version()},
         "git": git_state(),
     }

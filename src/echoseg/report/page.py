@@ -13,7 +13,6 @@ from string import Template
 
 import numpy as np
 
-from echoseg import __version__
 from echoseg.cine import Segmentation, Structure, UInt8, View
 from echoseg.clinical import Ejection, EjectionSummary, Indices, Quality, QualityFlag
 from echoseg.report.chart import curve_chart
@@ -21,6 +20,7 @@ from echoseg.report.paint import NAMES, PALETTE
 from echoseg.report.pictures import Album, beat_shown, frames_shown
 from echoseg.report.result import all_warnings, ejection_of
 from echoseg.report.text import NOT_KNOWN, UNIT_LABELS, method_text, volume_text
+from echoseg.version import __version__
 
 MAX_BEATS_LISTED = 24
 

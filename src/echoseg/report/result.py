@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from echoseg import __version__
 from echoseg.cine import Segmentation
 from echoseg.clinical import Beat, Ejection, Indices
 from echoseg.errors import InputError
+from echoseg.version import __version__
 
 SCHEMA = 1
 RESULT_FILE = "result.json"

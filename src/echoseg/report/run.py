@@ -11,9 +11,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
-from echoseg import __version__
 from echoseg.io import atomic_write_text
 from echoseg.report.result import Document
+from echoseg.version import __version__
 
 SCHEMA = 1
 RUN_FILE = "run.json"

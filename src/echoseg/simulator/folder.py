@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from echoseg import __version__
 from echoseg.errors import InputError
 from echoseg.io import atomic_write_text
 from echoseg.simulator.presets import Preset
+from echoseg.version import __version__
 
 MARKER = "simulation.json"
 

@@ -38,7 +38,11 @@ def load_checkpoint(path: Path) -> dict[str, Any]:
         raise ModelError(f"{path}: no checkpoint, or one that was cut off; delete it and start again")
     try:
         state: Any = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
+    except pickle.UnpicklingError as error:  # torch's own words advise to load it all the same
+        raise ModelError(
+            f"{path}: holds more than weights and numbers, and is not read; delete it and start again"
+        ) from error
+    except (OSError, RuntimeError, EOFError, ValueError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); delete it and start again") from error
     found = state.get("format") if isinstance(state, dict) else None
     if found != FORMAT:
