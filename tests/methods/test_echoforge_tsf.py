@@ -112,6 +112,15 @@ def test_weighted_head_is_a_convex_mix_of_query_masks():
     torch.testing.assert_close(prob[:, 0], torch.einsum("bq,bqhw->bhw", omega, masks), atol=1e-4, rtol=1e-4)
 
 
+def test_sure_pixels_have_finite_logits_in_half_precision():
+    """1 - 1e-6 rounds to 1 in bf16: the first runs in mixed precision ended in an infinite loss."""
+    head = WeightedHead(16)
+    torch.nn.init.constant_(head.mask_mlp[-1].bias, 100.0)
+    with torch.autocast("cpu", torch.bfloat16):
+        logits = head(Guidance(torch.randn(2, 5, 16), torch.randn(2, 4, 16)), torch.ones(2, 8, 6, 6))
+    assert bool(torch.isfinite(logits).all())
+
+
 def test_literal_head_gives_one_map():
     head = LiteralHead(16)
     out = head(Guidance(torch.randn(2, 5, 16), torch.randn(2, 4, 16)), torch.randn(2, 8, 6, 6))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -121,7 +122,7 @@ class CineStore(Sequence[StoredCine]):
             values = cine.frames.astype(np.float64) / 255
             total, square, count = total + values.sum(), square + (values**2).sum(), count + values.size
         mean = float(total / count)
-        return mean, max(1e-3, float(np.sqrt(square / count - mean**2)))
+        return mean, max(1e-3, math.sqrt(square / count - mean**2))
 
     def label_values(self) -> set[int]:
         """All labels that occur in the masks."""

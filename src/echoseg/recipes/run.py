@@ -84,8 +84,6 @@ def export_run(run_dir: Path, out: Path) -> Path:
     best = load_checkpoint(run_dir / BEST)
     method = build_method(config.method, without_pretrained(config.network))
     method.load_state_dict(best["method"])
-    if config.model.half:
-        round_weights(method)
     export_method(
         method, model_config(config, method, best), model_card(config, record, best), out, half=config.model.half
     )
@@ -174,13 +172,6 @@ def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, 
         info.limits,
         f"echoseg {record['echoseg']}, method {config.method}, seed {config.train.seed}, step {best['step']}",
     )
-
-
-def round_weights(method: Method) -> None:
-    """Round the weights to 16 bits, so that what is measured is what is shipped."""
-    with torch.no_grad():
-        for parameter in method.parameters():
-            parameter.copy_(parameter.half().float())
 
 
 def run_record(config: RunConfig, dataset: Dataset) -> dict[str, Any]:

@@ -64,7 +64,7 @@ class ClipOutput:
 class PixelEmbedding(nn.Module):
     """E at stride 4: fused features upsampled twice, each time joined by a lateral of the encoder stage of that stride.
 
-    Our choice: with the stage-1 lateral alone, boundaries are learned about half as fast (docs/methods/echoforge.md).
+    Our choice: with the stage-1 lateral alone, boundaries were learned more slowly.
     """
 
     def __init__(self, channels: int, lateral_channels: list[int]) -> None:
@@ -129,13 +129,15 @@ class WeightedHead(nn.Module):
     def forward(self, guidance: Guidance, embedding: Float[Tensor, "B M H4 W4"]) -> Float[Tensor, "B 1 H4 W4"]:
         """Logits of the LV at stride 4: logit of sum_q omega_q sigmoid(m_q)."""
         masks = self.query_masks(guidance.queries, embedding).float().sigmoid()
-        scale = self.log_scale.exp().clamp(max=100.0)
-        cosine = F.normalize(guidance.queries.float(), dim=-1) @ F.normalize(guidance.prototypes.float(), dim=-1).mT
-        scores = scale * cosine
-        # tokens alternate foreground, background; omega = softmax over queries of (l_FG - l_BG)
-        omega = (scores[..., 0::2].logsumexp(-1) - scores[..., 1::2].logsumexp(-1)).softmax(-1)
-        prob = torch.einsum("bq,bqhw->bhw", omega, masks).unsqueeze(1).clamp(EPS, 1 - EPS)
-        return prob.log() - (-prob).log1p()
+        # in half precision 1 - EPS is 1, and the logit of a sure pixel infinite
+        with torch.autocast(masks.device.type, enabled=False):
+            queries, prototypes = guidance.queries.float(), guidance.prototypes.float()
+            cosine = F.normalize(queries, dim=-1) @ F.normalize(prototypes, dim=-1).mT
+            scores = self.log_scale.exp().clamp(max=100.0) * cosine
+            # tokens alternate foreground, background; omega = softmax over queries of (l_FG - l_BG)
+            omega = (scores[..., 0::2].logsumexp(-1) - scores[..., 1::2].logsumexp(-1)).softmax(-1)
+            prob = torch.einsum("bq,bqhw->bhw", omega, masks).unsqueeze(1).clamp(EPS, 1 - EPS)
+            return prob.log() - (-prob).log1p()
 
 
 class LiteralHead(WeightedHead):

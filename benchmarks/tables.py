@@ -1,0 +1,104 @@
+"""Tables of the docs, generated from the JSON in `benchmarks/results/`; nothing in them is typed.
+
+python benchmarks/tables.py            write the tables
+python benchmarks/tables.py --check    exit 1 where a page differs from its JSON
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+
+Document = dict[str, Any]
+
+
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A Markdown table."""
+    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
+    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
+
+
+def over_seeds(values: list[float], scale: float = 1.0, digits: int = 1) -> str:
+    """Mean, and the range over seeds where there are several."""
+    scaled = [scale * v for v in values]
+    mean = f"{sum(scaled) / len(scaled):.{digits}f}"
+    return mean if len(scaled) == 1 else f"{mean} ({min(scaled):.{digits}f} to {max(scaled):.{digits}f})"
+
+
+def echoforge_vs_framewise(document: Document) -> str:
+    """Variants by row; means over seeds with their range, and the paired gain over the baseline."""
+    rows = []
+    for name, found in document["variants"].items():
+        gain = found.get("gain_over_framewise")
+        text = "baseline"
+        if gain is not None:
+            low, high = gain["interval"]
+            text = f"{100 * gain['dice_all']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f}), p {gain['wilcoxon_p']:.2g}"
+        rows.append(
+            [
+                name, str(found["seeds"]), over_seeds(found["dice_edes"], 100), over_seeds(found["dice_all"], 100), text,
+                over_seeds(found["hd95_px"]), over_seeds(found["ef_mae"]), over_seeds(found["area_roughness"], 1, 3),
+            ]
+        )  # fmt: skip
+    header = [
+        "variant",
+        "seeds",
+        "Dice ED/ES",
+        "Dice all frames",
+        "gain, all frames",
+        "HD95 px",
+        "EF MAE",
+        "area roughness",
+    ]
+    caption = (
+        f"Simulated `{document['preset']}` cines, {document['cines']['TRAIN']} labelled for training, "
+        f"{document['cines']['TEST']} for testing, {document['steps']} steps of two clips each. Mean (range) over seeds; the gain is "
+        "paired by test cine, with its bootstrap 95 % interval and Wilcoxon's signed-rank p."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+TABLES = {
+    "echoforge_vs_framewise": ("docs/methods/echoforge.md", echoforge_vs_framewise),
+}
+
+
+def filled(name: str) -> tuple[Path, str, str]:
+    """Page of a table, its text as it is and as it should be."""
+    place, build = TABLES[name]
+    page = ROOT / place
+    document = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    before = page.read_text(encoding="utf-8")
+    block = f"<!-- table:{name} -->\n{build(document)}\n<!-- end -->"
+    pattern = rf"<!-- table:{name} -->.*?<!-- end -->"
+    if not re.search(pattern, before, flags=re.S):
+        raise SystemExit(f"{place}: holds no <!-- table:{name} --> ... <!-- end -->")
+    return page, before, re.sub(pattern, lambda _: block, before, flags=re.S)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--check", action="store_true")
+    check = parser.parse_args().check
+    stale = []
+    for name in TABLES:
+        page, before, after = filled(name)
+        if before != after and check:
+            stale.append(
+                f"{page.relative_to(ROOT)}: table {name} differs from its JSON; run python benchmarks/tables.py"
+            )
+        elif before != after:
+            page.write_text(after, encoding="utf-8")
+    if stale:
+        sys.exit("\n".join(stale))
+
+
+if __name__ == "__main__":
+    main()
