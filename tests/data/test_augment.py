@@ -14,7 +14,7 @@ from echoseg.batch import IGNORE
 from echoseg.data import AugmentConfig, augment_clip
 from echoseg.errors import UsageError
 
-STRONG = AugmentConfig.strong()
+STRONG = AugmentConfig.machines()
 NONE = AugmentConfig.none()
 seeds = st.integers(0, 2**32)
 

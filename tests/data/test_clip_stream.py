@@ -15,7 +15,7 @@ from echoseg.data import AugmentConfig, CineStore, ClipStream, StreamConfig, cli
 from echoseg.datasets import open_dataset
 from echoseg.errors import InputError, UsageError
 
-CONFIG = StreamConfig(clip_length=4, size=32, batch=2, seed=7, augment=AugmentConfig.strong(), mean=0.2, std=0.3)
+CONFIG = StreamConfig(clip_length=4, size=32, batch=2, seed=7, augment=AugmentConfig.machines(), mean=0.2, std=0.3)
 PLAIN = dataclasses.replace(CONFIG, size=48, augment=AugmentConfig.none())
 
 

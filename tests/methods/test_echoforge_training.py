@@ -4,10 +4,10 @@ import dataclasses
 
 import pytest
 import torch
+from tests.contract.test_methods_contract import TINY, clip_batch
 
 from echoseg.errors import UsageError
 from echoseg.methods.echoforge import EchoForge, EchoForgeConfig, FlameRise
-from tests.contract.test_methods_contract import TINY, clip_batch
 
 CONFIG: EchoForgeConfig = TINY["echoforge"]
 

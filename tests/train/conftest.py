@@ -19,7 +19,7 @@ from echoseg.methods.base import ExportGraph, frame_graph
 from echoseg.train import TrainConfig, Training, Validator
 
 STEPS = TrainConfig(steps=7, steps_per_epoch=2, lr=1e-2, precision="32-true", validate_every=1)
-STREAM = StreamConfig(clip_length=3, size=24, batch=2, seed=0, augment=AugmentConfig.strong(), mean=0.3, std=0.3)
+STREAM = StreamConfig(clip_length=3, size=24, batch=2, seed=0, augment=AugmentConfig.machines(), mean=0.3, std=0.3)
 
 
 class Toy(Method):

@@ -17,7 +17,7 @@ CONFIG = RunConfig(
         curriculum=FlameRise(burn_in=0, full=1, strict=0.5, lenient=0.5),
     ),
     DataConfig(
-        size=64, clip_length=4, batch=1, labelled_cines=2, unlabelled_batch=1, augment=AugmentConfig.strong()
+        size=64, clip_length=4, batch=1, labelled_cines=2, unlabelled_batch=1, augment=AugmentConfig.machines()
     ),
     TrainConfig(steps=12, steps_per_epoch=2, lr=1e-3, precision="32-true", validate_every=1),
     ModelInfo("tiny"),

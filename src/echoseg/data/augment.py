@@ -72,11 +72,11 @@ class AugmentConfig:
         return cls(0.0, one, one, 0.0, 0.0, one, one, 0.0)
 
     @classmethod
-    def strong(cls) -> AugmentConfig:
+    def machines(cls) -> AugmentConfig:
         """For what differs between machines: display curve, speckle, sector, crop, aspect, mirror image, dropout, codecs."""
         return cls(
-            rotate_deg=20.0, zoom=(0.7, 1.35), aspect=(0.8, 1.25), shift=0.1, flip=0.5, gamma=(0.55, 1.8),
-            contrast=(0.7, 1.4), brightness=0.12, blur_px=1.2, noise=0.05, speckle=0.25, shadow=0.3, gain=0.3, coarse=0.25,
+            rotate_deg=15.0, zoom=(0.8, 1.25), aspect=(0.88, 1.14), shift=0.08, flip=0.2, gamma=(0.65, 1.5),
+            contrast=(0.75, 1.3), brightness=0.1, blur_px=0.9, noise=0.04, speckle=0.2, shadow=0.2, gain=0.25, coarse=0.2,
         )  # fmt: skip
 
 

@@ -107,13 +107,13 @@ def _row(name: str, document: dict[str, Any]) -> tuple[str, ...]:
     labelled = (lv["ED"]["dice"]["mean"] + lv["ES"]["dice"]["mean"]) / 2
     everything = lv["all"]
     low, high = everything["dice"]["interval"]
-    ef = document["ef"]["found beats against published"]
+    ef = document["ef"].get("found beats against published")
     return (
         name,
         f"{100 * labelled:.1f}",
         f"{100 * everything['dice']['mean']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
         f"{everything['distances']['hd95_pooled']['mean']:.1f}",
-        f"{ef['mae']:.1f}",
+        "none measured" if ef is None else f"{ef['mae']:.1f}",
         f"{document['area_roughness']:.3f}",
     )
 

@@ -12,7 +12,10 @@ PAPER_AUGMENT = AugmentConfig(rotate_deg=15.0, zoom=(0.85, 1.2), shift=0.05)
 
 
 def camus_echoforge() -> RunConfig:
-    """The paper's setting on CAMUS: ResNet-50, 256 px, 10 frames, Adam 1e-4, 50 epochs (800 cines, batch 4)."""
+    """The paper's setting on CAMUS: ResNet-50, 256 px, 10 frames, Adam 1e-4, 50 epochs (800 cines, batch 4).
+
+    The paper starts from ImageNet weights: add --network.weights hub, or a file.
+    """
     return RunConfig(
         "echoforge",
         EchoForgeConfig.paper(),
@@ -23,7 +26,10 @@ def camus_echoforge() -> RunConfig:
 
 
 def echonet_echoforge() -> RunConfig:
-    """The paper's setting on EchoNet-Dynamic: ResNet-50, 128 px, 10 frames, 50 epochs (7465 cines, batch 4)."""
+    """The paper's setting on EchoNet-Dynamic: ResNet-50, 128 px, 10 frames, 50 epochs (7465 cines, batch 4).
+
+    The paper starts from ImageNet weights: add --network.weights hub, or a file.
+    """
     return RunConfig(
         "echoforge",
         EchoForgeConfig.paper(),

@@ -121,7 +121,7 @@ def build_training(
 
 
 def build_fabric(config: TrainConfig, device: str) -> Fabric:
-    """Fabric on one device, or on whatever `fabric run` / torchrun set up."""
+    """Fabric on one device."""
     logging.getLogger("lightning_fabric").setLevel(logging.WARNING)  # it greets at level INFO
     if device != "auto" and device != "cpu" and not device.startswith("cuda"):
         raise UsageError(f"--device {device}: choose auto, cpu or cuda:N")
