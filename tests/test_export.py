@@ -91,7 +91,7 @@ def test_a_model_folder_holds_three_files_and_loads(folder):
 def test_the_configuration_carries_checksum_and_parity(folder):
     written = Segmenter.load(folder).config
     assert written.sha256 == {MODEL_FILE: hashlib.sha256((folder / MODEL_FILE).read_bytes()).hexdigest()}
-    assert 0 <= written.details["parity_max_abs_logit"] <= PARITY
+    assert 0 <= written.details["parity_max_abs_probability"] <= PARITY
     assert written.details["made"] == "here"
 
 
@@ -122,7 +122,7 @@ def test_the_runtime_gives_the_logits_of_torch_for_any_number_of_frames(method, 
     (theirs,) = session.run(["logits"], {"frames": gray.numpy()})
     with torch.no_grad():
         ours = method.eval()(gray.unsqueeze(1)).squeeze(1).numpy()
-    np.testing.assert_allclose(theirs, ours, atol=PARITY)
+    np.testing.assert_allclose(theirs, ours, atol=1e-3)
 
 
 @pytest.mark.parametrize("damage", [lambda w: w * 1.5, lambda w: np.full_like(w, np.nan)], ids=["wrong", "nan"])
@@ -168,13 +168,13 @@ def test_a_file_is_not_replaced_by_a_folder(method, tmp_path):
     assert (tmp_path / "disc").read_text() == "a file"
 
 
-def test_16_bit_weights_halve_the_file_and_hardly_move_a_logit(method, folder, tmp_path):
+def test_16_bit_weights_halve_the_file_and_hardly_move_a_probability(method, folder, tmp_path):
     """Rounding the method's own weights first was not enough: batch normalisation is folded in afterwards."""
     written = export_method(method, config(method), CARD, tmp_path / "half", half=True)
     sizes = [(place / MODEL_FILE).stat().st_size for place in (tmp_path / "half", folder)]
     assert sizes[0] < 0.6 * sizes[1]
-    assert written.details["parity_max_abs_logit"] <= PARITY
-    assert written.details["parity_max_abs_logit"] < written.details["rounding_max_abs_logit"] <= export.ROUNDING
+    assert written.details["parity_max_abs_probability"] <= PARITY
+    assert written.details["parity_max_abs_probability"] < written.details["rounding_max_abs_probability"] <= export.ROUNDING
     assert Segmenter.load(tmp_path / "half").config == written
 
 

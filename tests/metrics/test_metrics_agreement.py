@@ -95,6 +95,14 @@ def test_memsams_words_mean_other_quantities(pairs, rng):
     assert theirs.r == pytest.approx(ours.r)
 
 
+def test_rounding_is_no_correlation(rng):
+    """A still heart, EF 0 in both cases, once correlated perfectly: what varied was the last digit of a sum."""
+    reference = [22.250615272948348, 58.76111203181726]
+    assert np.isnan(ef_agreement([0.0, 0.0], reference, rng).r)
+    assert np.isnan(ef_agreement([0.1, 0.1], reference, rng).r)
+    assert ef_agreement([0.0, 1e-3], reference, rng).r == pytest.approx(1)
+
+
 def test_constant_predictions_have_no_correlation(rng):
     found = ef_agreement([55.0, 55.0, 55.0], [50.0, 60.0, 70.0], rng)
     assert np.isnan(found.r)

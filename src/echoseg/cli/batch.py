@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -23,6 +25,7 @@ from echoseg.io import CineStream
 from echoseg.report import CaseRecord, RunInfo, read_result, write_run, write_summary
 from echoseg.report.result import Document
 
+NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what no later case gets round
 PASSES = 2  # over the frames of a case: one for the masks, one for the pictures
 
 
@@ -100,6 +103,9 @@ def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
 
     Returns:
         0, 5 if some cases failed, or the exit code of the first error if all did.
+
+    Raises:
+        OutputError: no case can be written any more, because the disk is full; those before are kept.
     """
     started = datetime.now().astimezone()
     kept = _existing(batch) if batch.skip_existing else {}
@@ -128,6 +134,10 @@ def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
         raise KeyboardInterrupt(
             f"interrupted, {len(done)} of {len(todo)} cases are done; repeat the call with --skip-existing to go on"
         ) from None
+    except OutputError:
+        with suppress(OutputError):  # there may be no room for the tables either
+            record()
+        raise
     records = record()
     _show(batch, records, worker)
     return _exit_code(records, failures)
@@ -204,10 +214,12 @@ def _work(batch: Batch, todo: Sequence[Source], worker: Worker, failures: list[E
             if not meter.visible and len(todo) > 1 and one.status == "done":
                 complain(f"{number + 1}/{len(todo)} {case.name}: done in {one.seconds:.1f} s")
             yield one
+            if failures and _is_out_of_room(failures[-1]):
+                raise failures[-1]
 
 
 def _one(case: Source, case_dir: Path, worker: Worker, watch: Watch, failures: list[EchosegError]) -> CaseRecord:
-    """The record of one case; why it failed is said at once and added to `failures`."""
+    """The record of one case; why it failed is added to `failures`, and said at once unless it ends the call."""
     try:
         if case.problem is not None:
             raise InputError(case.problem)
@@ -220,8 +232,13 @@ def _one(case: Source, case_dir: Path, worker: Worker, watch: Watch, failures: l
         traceback.print_exc()
         failures.append(EchosegError(f"{case.shown}: {type(error).__name__}: {error}"))
     message = printable(str(failures[-1]))
-    complain(message)
+    if not _is_out_of_room(failures[-1]):
+        complain(message)
     return CaseRecord(case.name, case.shown, "failed", error=message)
+
+
+def _is_out_of_room(error: EchosegError) -> bool:
+    return isinstance(error, OutputError) and getattr(error.__cause__, "errno", None) in NO_ROOM
 
 
 def _without_frames(document: Document) -> Document:

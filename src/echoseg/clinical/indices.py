@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from echoseg.cine import Segmentation
+from echoseg.cine import CineMeta, Segmentation
 from echoseg.clinical.beats import Beat, find_beats
 from echoseg.clinical.curve import VolumeCurve, curve_of, spacing_to_measure
 from echoseg.clinical.ejection import Ejection, EjectionSummary, ejections, heart_rate, summarise
@@ -60,14 +61,14 @@ def measure_cine(segmentation: Segmentation, *, method: str = SIMPSON_SINGLE_PLA
     beats = find_beats(curve, meta.fps, meta.r_waves_s)
     found = ejections(curve, beats)
     summary = summarise(found, heart_rate(beats, meta.fps))
-    warnings = list(meta.warnings)
-    if meta.fps is None and len(curve) > 2:
-        warnings.append(
-            f"{meta.source}: frame rate unknown, so beats were found by counting frames; give the frame rate with --fps"
-        )
-    if meta.spacing is None:
-        warnings.append(
-            f"{meta.source}: pixel size unknown, so volumes are in cubic pixels; give the pixel size with --spacing-mm"
-        )
     quality = assess(segmentation, curve, beats, series, summary)
-    return Indices(curve, beats, found, summary, quality, tuple(warnings))
+    return Indices(curve, beats, found, summary, quality, (*meta.warnings, *_unknown(meta)))
+
+
+def _unknown(meta: CineMeta) -> Iterator[str]:
+    """What the numbers lack, unless a warning of the cine has asked for it already."""
+    said = "\n".join(meta.warnings)
+    if meta.fps is None and meta.n_frames > 2 and "--fps" not in said:
+        yield f"{meta.source}: frame rate unknown, so beats were found by counting frames; give the frame rate with --fps"
+    if meta.spacing is None and "--spacing-mm" not in said:
+        yield f"{meta.source}: pixel size unknown, so volumes are in cubic pixels; give the pixel size with --spacing-mm"

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 _2D, _TISSUE, _CM = 1, 1, 3  # PS3.3 C.8.5.5.1: RegionSpatialFormat, RegionDataType, PhysicalUnits
 _UNEVEN = 0.1
+Box = tuple[float, float, float, float]
 NO_ML = "volumes in mL cannot be given; give the pixel size with --spacing-mm"
 # PS3.16 CID 12226, SNOMED CT and its retired RT codes.
 _VIEW_CODES = {"399214001": View.A4C, "G-A19C": View.A4C, "399232001": View.A2C, "G-A19B": View.A2C}
@@ -61,18 +62,37 @@ def calibration(dataset: Dataset, height: int, width: int) -> Calibration:
         return Calibration(
             aspect=_aspect_ratio(dataset), warnings=(f"no region of the image is calibrated 2D tissue, {NO_ML}",)
         )
-    region = max(tissue, key=_area)
-    row_mm, col_mm = (abs(number(region, f"PhysicalDelta{axis}") or 0) * 10 for axis in "YX")
-    left, top, right, bottom = _box(region)
+    placed = [(box, region) for region in tissue if (box := _box(region)) is not None]
+    if not placed:
+        return Calibration(
+            aspect=_aspect(tissue[0]),
+            warnings=(
+                "the calibrated region does not say where in the image it lies, so that its calibration cannot be checked: "
+                f"{NO_ML}",
+            ),
+        )
+    (left, top, right, bottom), region = max(placed, key=lambda item: _area(item[0]))
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         return Calibration(
-            aspect=row_mm / col_mm,
+            aspect=_aspect(region),
             warnings=(
                 f"the calibrated region ends at ({right:.0f}, {bottom:.0f}), outside the image of {width} x {height} pixels: "
                 f"the image was resized or cropped after it was calibrated, {NO_ML}",
             ),
         )
+    row_mm, col_mm = _size_mm(region)
     return Calibration(spacing=Spacing(row_mm=row_mm, col_mm=col_mm))
+
+
+def _size_mm(region: Dataset) -> tuple[float, float]:
+    """(row, col) size of a pixel of a calibrated region."""
+    row_mm, col_mm = (abs(number(region, f"PhysicalDelta{axis}") or 0) * 10 for axis in "YX")
+    return row_mm, col_mm
+
+
+def _aspect(region: Dataset) -> float:
+    row_mm, col_mm = _size_mm(region)
+    return row_mm / col_mm
 
 
 def _is_tissue_in_cm(region: Dataset) -> bool:
@@ -85,17 +105,20 @@ def _is_tissue_in_cm(region: Dataset) -> bool:
     )
 
 
-def _box(region: Dataset) -> tuple[float, float, float, float]:
-    """(left, top, right, bottom) in pixels; makers disagree whether the last column is right or right - 1."""
+def _box(region: Dataset) -> Box | None:
+    """(left, top, right, bottom) in pixels, None where it is not said.
+
+    Makers disagree whether the last column is right or right - 1.
+    """
     edges = ("MinX0", "MinY0", "MaxX1", "MaxY1")
     left, top, right, bottom = (number(region, f"RegionLocation{edge}") for edge in edges)
     if left is None or top is None or right is None or bottom is None:
-        return 0.0, 0.0, math.inf, math.inf
+        return None
     return left, top, right, bottom
 
 
-def _area(region: Dataset) -> float:
-    left, top, right, bottom = _box(region)
+def _area(box: Box) -> float:
+    left, top, right, bottom = box
     return max(right - left, 0) * max(bottom - top, 0)
 
 

@@ -33,7 +33,20 @@ _NEWER_SYNTAXES = {
     "1.2.840.10008.1.2.4.112": "JPEG XL",
 }
 _MAX_PALETTE_BITS = 16
-_CURE = "install echoseg[dicom] or convert it, for example with `gdcmconv --raw in.dcm out.dcm`"
+# What gdcm and pylibjpeg-openjpeg read, and what dcmtk's dcmdjpeg makes raw where no package here can: JPEG with 12 bits, and
+# the retired spectral selection and full progression.
+_FROM_EXTRA = (
+    uid.JPEGLossless,
+    uid.JPEGLosslessSV1,
+    uid.JPEGLSLossless,
+    uid.JPEGLSNearLossless,
+    uid.JPEG2000Lossless,
+    uid.JPEG2000,
+    uid.HTJ2KLossless,
+    uid.HTJ2KLosslessRPCL,
+    uid.HTJ2K,
+)
+_FROM_DCMTK = (uid.JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
 
 
 @dataclass(frozen=True)
@@ -137,9 +150,17 @@ def _decoder(source: str, syntax: uid.UID, bits: int) -> Decoder:
         known = _NEWER_SYNTAXES.get(syntax, syntax.name)
         name = f"{known} ({syntax})" if known != syntax else str(syntax)
         depth = f" with {bits} bits" if too_deep else ""
-        raise InputError(f"{source}: no decoder for its transfer syntax {name}{depth}; {_CURE}")
+        raise InputError(f"{source}: no decoder for its transfer syntax {name}{depth}; {_cure(syntax)}")
     _silence_gdcm()
     return decoder
+
+
+def _cure(syntax: uid.UID) -> str:
+    """What makes a file readable whose transfer syntax has no decoder here."""
+    if syntax in _FROM_EXTRA:
+        return "install echoseg[dicom], which brings one"
+    convert = "convert it to another one, uncompressed for example"
+    return f"{convert}, with dcmtk's `dcmdjpeg in.dcm out.dcm`" if syntax in _FROM_DCMTK else convert
 
 
 @cache

@@ -205,6 +205,8 @@ def write_nifti(
 ) -> None:
     """Write frames or masks as [x, y, t], frame by frame; equal input gives equal bytes.
 
+    NIfTI-1, or NIfTI-2 where there are more than 32767 frames.
+
     Args:
         path: where to; compressed if the name ends in `.gz`.
         frames: uint8 (H, W), as many as `n_frames` says.
@@ -240,23 +242,39 @@ def write_nifti(
 def _pack_header(
     n_frames: int, shape: tuple[int, int], spacing: Spacing | None, fps: float | None, squeeze: bool
 ) -> bytes:
-    """NIfTI-1 header of a single file, with the orientation that CAMUS has: x to the left, y to the back."""
+    """Header of a single file up to its voxels, with the orientation that CAMUS has: x to the left, y to the back.
+
+    NIfTI-1, which every program reads, as long as its 16-bit counts suffice; else NIfTI-2, the same in wider numbers.
+    """
     height, width = shape
-    if max(n_frames, height, width) > np.iinfo(np.int16).max:
-        raise InputError(f"{n_frames} frames of {height}x{width}: NIfTI-1 holds at most 32767 of each; split the cine")
-    flat = n_frames == 1 and squeeze
+    dims = (2 if n_frames == 1 and squeeze else 3, width, height, n_frames, 1, 1, 1, 1)
     x_mm, y_mm = (spacing.col_mm, spacing.row_mm) if spacing else (1.0, 1.0)
-    header = bytearray(_HEADER_1 + 4)
-    struct.pack_into("<i", header, 0, _HEADER_1)
-    struct.pack_into("<8h", header, 40, 2 if flat else 3, width, height, n_frames, 1, 1, 1, 1)
-    struct.pack_into("<2h", header, 70, 2, 8)  # uint8, 8 bits
-    struct.pack_into("<8f", header, 76, 1.0, x_mm, y_mm, 1.0, 1.0, 1.0, 1.0, 1.0)
-    struct.pack_into("<3f", header, 108, _HEADER_1 + 4, 1.0, 0.0)
-    header[123] = 2 if spacing else 0
-    if fps is not None:
-        struct.pack_into("80s", header, 148, f"echoseg fps={float(fps)!r}".encode())
-    struct.pack_into("<2h", header, 252, 0, 2)  # qform unknown, sform aligned
-    struct.pack_into("<3f", header, 256, 0.0, 0.0, 1.0)
-    struct.pack_into("<12f", header, 280, -x_mm, 0, 0, 0, 0, -y_mm, 0, 0, 0, 0, 1, 0)
-    header[344:348] = b"n+1\0"
+    zooms = (1.0, x_mm, y_mm, 1.0, 1.0, 1.0, 1.0, 1.0)
+    affine = (-x_mm, 0, 0, 0, 0, -y_mm, 0, 0, 0, 0, 1, 0)
+    units = 2 if spacing else 0
+    description = b"" if fps is None else f"echoseg fps={float(fps)!r}".encode()
+    size = _HEADER_1 if max(dims) <= np.iinfo(np.int16).max else _HEADER_2
+    header = bytearray(size + 4)  # four zeros: no extension
+    struct.pack_into("<i", header, 0, size)
+    if size == _HEADER_1:
+        struct.pack_into("<8h", header, 40, *dims)
+        struct.pack_into("<2h", header, 70, 2, 8)  # uint8, 8 bits
+        struct.pack_into("<8f", header, 76, *zooms)
+        struct.pack_into("<3f", header, 108, len(header), 1.0, 0.0)  # voxels, slope, intercept
+        header[123] = units
+        struct.pack_into("80s", header, 148, description)
+        struct.pack_into("<2h", header, 252, 0, 2)  # qform unknown, sform aligned
+        struct.pack_into("<3f", header, 256, 0.0, 0.0, 1.0)
+        struct.pack_into("<12f", header, 280, *affine)
+        header[344:348] = b"n+1\0"
+    else:
+        header[4:12] = b"n+2\0\r\n\x1a\n"
+        struct.pack_into("<2h", header, 12, 2, 8)
+        struct.pack_into("<8q", header, 16, *dims)
+        struct.pack_into("<8d", header, 104, *zooms)
+        struct.pack_into("<q2d", header, 168, len(header), 1.0, 0.0)
+        struct.pack_into("80s", header, 240, description)
+        struct.pack_into("<2i3d", header, 344, 0, 2, 0.0, 0.0, 1.0)
+        struct.pack_into("<12d", header, 400, *affine)
+        struct.pack_into("<i", header, 500, units)
     return bytes(header)

@@ -132,7 +132,9 @@ def _statistics(sums: Float64) -> dict[str, Float64]:
         var_d = np.maximum(dd - d * d / n, 0) / (n - 1)
         var_p, var_q = (pp - p * p / n) / (n - 1), (qq - q * q / n) / (n - 1)
         cov = (pq - p * q / n) / (n - 1)
-        r = np.clip(cov / np.sqrt(np.maximum(var_p * var_q, 0)), -1, 1)
+        # a variance that is no more than the rounding of its sums is none, else constant predictions correlate by chance
+        flat = (var_p <= 1e-12 * pp / n) | (var_q <= 1e-12 * qq / n)
+        r = np.where(flat, np.nan, np.clip(cov / np.sqrt(np.maximum(var_p * var_q, 0)), -1, 1))
         between_cases = (var_p + var_q + 2 * cov) / 2  # mean square of the pairs' means
         residual, between_methods = var_d / 2, n * bias * bias / 2
         icc = (between_cases - residual) / (between_cases + residual + 2 * (between_methods - residual) / n)

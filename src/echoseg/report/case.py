@@ -11,7 +11,7 @@ from typing import Protocol
 
 from echoseg.cine import CineMeta, Segmentation, UInt8
 from echoseg.clinical import Indices
-from echoseg.errors import InputError, UsageError
+from echoseg.errors import InputError, OutputError, UsageError
 from echoseg.io import write_nifti
 from echoseg.report.overlay import OVERLAY_FILE, write_overlay
 from echoseg.report.page import frames_needed, report_page
@@ -65,6 +65,10 @@ def write_case(
 
     Returns:
         The content of `result.json`.
+
+    Raises:
+        InputError: `case_dir` holds something else, or `cine` is not the one that was segmented.
+        OutputError: the files cannot be written (disk full, no permission).
     """
     unknown = sorted(formats - FORMATS)
     if unknown:
@@ -111,16 +115,18 @@ def _write_video_and_keep(
 @contextmanager
 def _whole_folder(target: Path) -> Iterator[Path]:
     """A folder to fill, moved to `target` when the block ends well and removed when it does not."""
-    _check_replaceable(target)
     partial = target.with_name(f".{target.name}.{os.getpid()}.partial")
     try:
+        _check_replaceable(target)
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
         yield partial
         _move(partial, target)
     except OSError as error:
         reason = error.strerror or str(error)
-        raise InputError(f"{target}: cannot be written ({reason}); free space or choose another folder") from error
+        raise OutputError(f"{target}: cannot be written ({reason}); free space or choose another folder") from error
+    except OutputError as error:  # of one file, which was to lie in `target` in the end
+        raise OutputError(str(error).replace(str(partial), str(target))) from error.__cause__
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

@@ -205,19 +205,9 @@ def _camus_name(number: int) -> str:
     return f"patient{number:04d}"
 
 
-def _camus_counts(patients: int | Mapping[str, int]) -> dict[str, int]:
-    """Patients of each subgroup; a number is divided 8 : 1 : 1 as the official split is."""
-    if isinstance(patients, Mapping):
-        return _checked_counts(patients, CAMUS_SPLITS)
-    held_out = max(round(patients / 10), 1 if patients >= len(CAMUS_SPLITS) else 0)
-    return _checked_counts(
-        {"training": patients - 2 * held_out, "validation": held_out, "testing": held_out}, CAMUS_SPLITS
-    )
-
-
 def write_camus(
     root: Path | str,
-    patients: int | Mapping[str, int],
+    patients: Mapping[str, int],
     *,
     seed: int = 0,
     preset: str | Preset = "standard",
@@ -234,7 +224,7 @@ def write_camus(
 
     Args:
         root: folder; an earlier simulation in it is replaced, anything else is refused.
-        patients: number of patients, or numbers for training, validation and testing.
+        patients: number of patients for `training`, `validation` and `testing`.
         seed: seed of the data set.
         preset: how hard it is.
         workers: processes.
@@ -242,7 +232,7 @@ def write_camus(
         fps: frames per second.
     """
     folder, chosen = Path(root), get_preset(preset)
-    counts = _camus_counts(patients)
+    counts = _checked_counts(patients, CAMUS_SPLITS)
     begin_folder(folder, "camus", seed, chosen, {"patients": counts, "fps": fps})
     total = sum(counts.values())
     splits = [split for split, count in counts.items() for _ in range(count)]
