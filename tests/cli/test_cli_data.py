@@ -49,6 +49,14 @@ def test_camus_layout_and_counts_of_the_user(echoseg, tmp_path):
     assert "2 patients" in answer.out
 
 
+@pytest.mark.parametrize("layout", ["echonet", "camus"])
+def test_both_layouts_are_divided_by_one_rule(monkeypatch, echoseg, tmp_path, layout):
+    given = []
+    monkeypatch.setattr(simulate, f"write_{layout}", lambda root, counts, **options: given.append(counts))
+    assert echoseg("simulate", tmp_path / "out", "--format", layout, "--cines", "10").code == 0
+    assert [tuple(counts.values()) for counts in given] == [(7, 1, 2)]
+
+
 def test_says_how_to_go_on(echoseg, tmp_path):
     out = tmp_path / "my data"
     answer = echoseg("simulate", out, "--cines", "1", *SHORT)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
 import os
 import signal
@@ -11,12 +12,15 @@ import sys
 import time
 from pathlib import Path
 
+import pydicom.examples
 import pytest
 from tests.cli.conftest import N_FRAMES, frames, write_avi, write_calibrated
 from tests.engine.conftest import Tiny
 from tests.io.sample_files import write_images
 
 from echoseg.cli import batch, main, segment
+from echoseg.errors import OutputError
+from echoseg.report import case
 
 ALL_FILES = {"result.json", "masks.nii.gz", "curve.csv", "overlay.mp4", "report.html"}
 
@@ -255,6 +259,56 @@ def test_a_bug_in_one_case_does_not_cost_the_others(capsys, study, model, tmp_pa
     assert "ZeroDivisionError: unheard of" in err
     assert "a bug of echoseg" in err
     assert {"clip0", "clip2", "clip3", "clip4"} < names(tmp_path / "out")
+
+
+@pytest.mark.parametrize("tables_fit", [True, False])
+@pytest.mark.parametrize("reason", [errno.ENOSPC, errno.EACCES])
+def test_a_full_disk_ends_the_call_with_one_message(echoseg, study, model, tmp_path, monkeypatch, reason, tables_fit):
+    """It fills up while the second case is written: the first is kept, the five that follow are not even segmented."""
+    text, written = os.strerror(reason), []
+
+    def fill_up(path, *args):
+        if "clip1" in str(path):
+            path.write_bytes(b"half")
+            raise OSError(reason, text)
+        written.append(path)
+
+    def no_tables(*args):
+        raise OutputError("summary.csv: cannot be written; free space")
+
+    monkeypatch.setattr(case, "write_nifti", fill_up)
+    if not tables_fit:
+        monkeypatch.setattr(batch, "write_summary", no_tables)
+    out = tmp_path / "out"
+    answer = echoseg("segment", study, "-o", out, "--model", model, "--formats", "nifti")
+    assert (answer.code, answer.out) == (1, "")
+    messages = [line for line in answer.err.splitlines() if "done in" not in line and "left alone" not in line]
+    assert messages == [f"echoseg: {out / 'clip1'}: cannot be written ({text}); free space or choose another folder"]
+    assert len(written) == 1
+    assert names(out) == {"clip0"} | ({"summary.csv", "run.json"} if tables_fit else set())
+    if tables_fit:
+        assert [(row["case"], row["status"]) for row in rows(out)] == [("clip0", "done"), ("clip1", "failed")]
+
+
+def test_a_video_that_no_encoder_takes_costs_one_case_only(echoseg, study, model, tmp_path, monkeypatch):
+    def refuse(path, *args):
+        if "clip1" in str(path):
+            raise OutputError(f"{path}: cannot be written as h264 (Invalid argument); check size") from ValueError()
+
+    monkeypatch.setattr(case, "write_overlay", refuse)
+    answer = echoseg("segment", study, "-o", tmp_path / "out", "--model", model, "--formats", "mp4")
+    assert answer.code == 5
+    assert len(rows(tmp_path / "out")) == 7
+
+
+def test_one_sentence_about_calibration(echoseg, model, tmp_path):
+    """The file's own warning asks for --spacing-mm; measuring adds none of its own."""
+    path = pydicom.examples.get_path("ybr_color")
+    answer = echoseg("segment", path, "-o", tmp_path / "out", "--model", model, "--formats", "csv")
+    assert answer.code == 0
+    assert [line for line in answer.err.splitlines() if "--spacing-mm" in line] == answer.err.splitlines()
+    assert answer.err.count("--spacing-mm") == 1
+    assert "cropped after it was calibrated" in answer.err
 
 
 def test_interrupt_keeps_the_record_of_what_is_done(echoseg, study, model, tmp_path, monkeypatch):

@@ -88,6 +88,18 @@ def test_warnings_of_the_cine_are_kept():
     assert measure_cine(_segmentation(_masks(), warnings=("stale calibration",))).warnings == ("stale calibration",)
 
 
+def test_what_a_warning_of_the_cine_asks_for_is_not_asked_for_again():
+    no_size = "the file holds no calibration; give the pixel size with --spacing-mm"
+    no_rate = "the file does not say its frame rate; give it with --fps"
+
+    def warnings(*said: str) -> tuple[str, ...]:
+        return measure_cine(_segmentation(_masks(), spacing=None, fps=None, warnings=said)).warnings
+
+    assert warnings(no_size, no_rate) == (no_size, no_rate)
+    assert [w.rpartition(" ")[2] for w in warnings(no_size)] == ["--spacing-mm", "--fps"]
+    assert [w.rpartition(" ")[2] for w in warnings(no_rate)] == ["--fps", "--spacing-mm"]
+
+
 def test_anisotropic_pixels_without_spacing_are_refused():
     with pytest.raises(InputError, match=r"^a\.dcm.*--spacing-mm$"):
         measure_cine(_segmentation(_masks(), spacing=None, aspect=2.0))

@@ -79,6 +79,30 @@ def test_a_region_outside_its_image_is_stale(tmp_path, right, bottom, stale):
         assert "--spacing-mm" in meta.warnings[0]
 
 
+def unplaced(**elements: object) -> Dataset:
+    """A calibrated region without its left edge."""
+    item = region(WIDTH, HEIGHT, **elements)
+    del item.RegionLocationMinX0
+    return item
+
+
+def test_a_region_without_location_gives_no_millilitres(tmp_path):
+    meta = meta_of(tmp_path, unplaced())
+    assert meta.spacing is None
+    assert meta.aspect == pytest.approx(2.0)
+    assert meta.warnings == (
+        "the calibrated region does not say where in the image it lies, so that its calibration cannot be checked: "
+        "volumes in mL cannot be given; give the pixel size with --spacing-mm",
+    )
+
+
+def test_a_region_with_location_is_preferred_to_one_without(tmp_path):
+    small = region(20, 20, PhysicalDeltaX=0.05, PhysicalDeltaY=0.05)
+    for order in ((unplaced(), small), (small, unplaced())):
+        meta = meta_of(tmp_path, *order)
+        assert (meta.spacing, meta.warnings) == (Spacing(0.5, 0.5), ())
+
+
 def test_real_cine_with_stale_calibration():
     path = pydicom.examples.get_path("ybr_color")
     meta = open_cine(path).meta

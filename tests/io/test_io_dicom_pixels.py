@@ -12,11 +12,12 @@ import pytest
 from pydicom import dcmread, uid
 from pydicom.encaps import encapsulate, encapsulate_extended, generate_frames
 from pydicom.pixels import convert_color_space, pixel_array
+from pydicom.pixels.decoders.base import get_decoder
 from tests.io.sample_files import N_FRAMES, SHAPE, beating_disc, dicom, jpegs, noise, save_dicom
 
 from echoseg.cine import Spacing
 from echoseg.errors import InputError
-from echoseg.io import open_cine, read_cine
+from echoseg.io import dicom_pixels, open_cine, read_cine
 from echoseg.io.dicom_pixels import picture_size
 from echoseg.io.gray import expand_limited_range, luma
 
@@ -27,6 +28,7 @@ NATIVE = [
     uid.ExplicitVRBigEndian,
     uid.DeflatedExplicitVRLittleEndian,
 ]
+ALWAYS_READ = (*NATIVE, uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit, uid.RLELossless)
 
 
 def frames_of(path: Path) -> np.ndarray:
@@ -251,8 +253,31 @@ def test_broken_frame_names_file_and_frame(tmp_path):
 
 def test_twelve_bit_jpeg_has_no_decoder():
     path = Path(pydicom.data.get_testdata_file("JPGExtended.dcm"))
-    with pytest.raises(InputError, match=r"JPEG Extended.*\(1\.2\.840\.10008\.1\.2\.4\.51\) with 12 bits"):
+    with pytest.raises(InputError, match=r"JPEG Extended.*\(1\.2\.840\.10008\.1\.2\.4\.51\) with 12 bits") as caught:
         read_cine(path)
+    assert "with dcmtk's `dcmdjpeg in.dcm out.dcm`" in str(caught.value)
+    assert "echoseg[dicom]" not in str(caught.value), "the extra brings no decoder for it"
+
+
+@pytest.mark.parametrize("syntax", [syntax for syntax in uid.AllTransferSyntaxes if syntax not in ALWAYS_READ])
+def test_the_extra_is_advised_exactly_where_it_brings_a_decoder(tmp_path, monkeypatch, syntax):
+    """Told from pydicom's own list of plugins."""
+    for package in ("gdcm", "openjpeg"):
+        pytest.importorskip(package)
+    try:
+        helps = not {"gdcm", "pylibjpeg"}.isdisjoint(get_decoder(syntax).available_plugins)
+    except NotImplementedError:
+        helps = False
+
+    def none(syntax):
+        raise NotImplementedError
+
+    monkeypatch.setattr(dicom_pixels, "get_decoder", none)
+    path = save_dicom(tmp_path / "a", dicom(beating_disc().shape), encapsulate(jpegs(beating_disc())), syntax)
+    with pytest.raises(InputError, match="no decoder for its transfer syntax") as caught:
+        read_cine(path)
+    assert ("install echoseg[dicom]" in str(caught.value)) == helps
+    assert ("convert it to another one" in str(caught.value)) == (not helps)
 
 
 @pytest.mark.parametrize(

@@ -74,9 +74,32 @@ def test_frames_that_do_not_fit_the_header_leave_no_file(tmp_path, n_frames, sha
     assert list(tmp_path.iterdir()) == []
 
 
-def test_more_frames_than_nifti_can_count_are_refused(tmp_path):
-    with pytest.raises(InputError, match="32767"):
-        write_nifti(tmp_path / "a.nii", itertools.repeat(noise(1)[0], 40000), 40000, SHAPE, None)
+@pytest.mark.parametrize(("n_frames", "version"), [(32767, 1), (32768, 2), (40000, 2)])
+def test_more_frames_than_nifti_1_can_count_become_nifti_2(tmp_path, n_frames, version):
+    """A live session of ten minutes has as many; its masks must not be lost at the end."""
+    path, shape = tmp_path / "a.nii.gz", (3, 2)
+    frames = (np.full(shape, number % 4, np.uint8) + np.eye(*shape, dtype=np.uint8) for number in itertools.count())
+    write_nifti(path, itertools.islice(frames, n_frames), n_frames, shape, SPACING, 47.5)
+    image = nibabel.load(path)
+    assert type(image) is (nibabel.Nifti1Image if version == 1 else nibabel.Nifti2Image)
+    assert (image.shape, image.get_data_dtype()) == ((2, 3, n_frames), np.uint8)
+    assert image.header.get_zooms() == pytest.approx((0.154, 0.308, 1.0))
+    assert image.header.get_xyzt_units()[0] == "mm"
+    assert [int(image.header[code]) for code in ("qform_code", "sform_code")] == [0, 2]
+    np.testing.assert_allclose(image.affine, np.diag([-0.154, -0.308, 1, 1]), atol=1e-6)
+    stored = np.asarray(image.dataobj)
+    expected = np.arange(n_frames) % 4
+    np.testing.assert_array_equal(stored[0, 0], expected + 1)
+    np.testing.assert_array_equal(stored[1, 0], expected)
+    array, spacing, fps = read_nifti(path)
+    np.testing.assert_array_equal(array, stored.transpose(2, 1, 0))
+    assert (spacing, fps) == (SPACING, 47.5)
+
+
+def test_nifti_2_without_spacing_or_frame_rate(tmp_path):
+    write_nifti(tmp_path / "a.nii", itertools.repeat(np.zeros((1, 1), np.uint8), 32768), 32768, (1, 1), None)
+    meta, masks = read_masks(tmp_path / "a.nii")
+    assert (meta.n_frames, meta.spacing, meta.fps, len(masks)) == (32768, None, None, 32768)
 
 
 @pytest.mark.parametrize("version", [1, 2])

@@ -3,13 +3,16 @@
 import csv
 import json
 import os
+from gzip import GzipFile
+from pathlib import Path
 
+import av
 import nibabel
 import numpy as np
 import pytest
 
 from echoseg.cine import Spacing
-from echoseg.errors import InputError, UsageError
+from echoseg.errors import InputError, OutputError, UsageError
 from echoseg.io import open_cine, read_masks, write_npz_cine
 from echoseg.report import FORMATS, read_result, write_case
 
@@ -207,8 +210,6 @@ def test_an_earlier_result_is_replaced_as_a_whole(make, tmp_path):
 
 
 def test_a_failing_rename_puts_the_earlier_result_back(make, tmp_path, monkeypatch):
-    from pathlib import Path
-
     cine, segmentation, indices = make.case(n_frames=2)
     write_case(tmp_path / "a", segmentation, indices, cine, frozenset({"csv"}))
     rename = Path.rename
@@ -219,10 +220,39 @@ def test_a_failing_rename_puts_the_earlier_result_back(make, tmp_path, monkeypat
         return rename(self, target)
 
     monkeypatch.setattr(Path, "rename", broken)
-    with pytest.raises(InputError, match=r"a: cannot be written \(No space left on device\)"):
+    with pytest.raises(OutputError, match=r"a: cannot be written \(No space left on device\); free space"):
         write_case(tmp_path / "a", segmentation, indices, cine, frozenset())
     assert files_of(tmp_path / "a") == {"result.json", "curve.csv"}
     assert files_of(tmp_path) == {"a"}
+
+
+@pytest.mark.parametrize("format_", ["csv", "nifti", "html", "mp4"])
+def test_a_full_disk_is_no_fault_of_the_input_and_leaves_nothing(make, tmp_path, monkeypatch, format_):
+    """The exit code of OutputError is 1, that of InputError 3; the message names no hidden folder."""
+
+    def full(path, *args, **kwargs):
+        path.touch()
+        raise OSError(28, "No space left on device")
+
+    cine, segmentation, indices = make.case(n_frames=2)
+    monkeypatch.setattr(Path, "write_text", full)
+    monkeypatch.setattr(GzipFile, "write", lambda self, data: full(Path(self.fileobj.name)))
+    monkeypatch.setattr(av, "open", lambda path, *args, **kwargs: full(Path(path)))
+    with pytest.raises(OutputError, match=rf"^{tmp_path}/a[:/].*cannot be written .*No space left on device"):
+        write_case(tmp_path / "a", segmentation, indices, cine, frozenset({format_}))
+    assert files_of(tmp_path) == set()
+
+
+def test_a_folder_that_cannot_be_looked_into_is_no_bug(make, tmp_path, monkeypatch):
+    cine, segmentation, indices = make.case(n_frames=2)
+
+    def locked(self):
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr(Path, "iterdir", locked)
+    with pytest.raises(OutputError, match=r"a: cannot be written \(Permission denied\); free space or choose another"):
+        write_case(tmp_path / "a", segmentation, indices, cine, frozenset())
 
 
 def test_a_folder_of_other_files_is_left_alone(make, tmp_path):

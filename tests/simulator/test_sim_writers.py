@@ -17,6 +17,7 @@ from echoseg.simulator.parallel import in_order
 
 CLIP = ClipOptions(fps=25.0, duration_s=1.3)
 COUNTS = {"TRAIN": 2, "VAL": 1, "TEST": 1}
+CAMUS_COUNTS = {"training": 2, "validation": 1, "testing": 1}
 
 
 def _rows(path: Path) -> list[dict[str, str]]:
@@ -38,7 +39,7 @@ def echonet(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def camus(tmp_path_factory) -> Path:
     root = tmp_path_factory.mktemp("camus")
-    write_camus(root, 4, seed=1, preset="easy", fps=10.0)
+    write_camus(root, CAMUS_COUNTS, seed=1, preset="easy", fps=10.0)
     return root
 
 
@@ -152,7 +153,7 @@ def test_real_data_is_never_overwritten(tmp_path):
     with pytest.raises(InputError, match="not a simulated data set"):
         write_echonet(tmp_path, {"TRAIN": 1})
     with pytest.raises(InputError, match="not a simulated data set"):
-        write_camus(tmp_path, 1)
+        write_camus(tmp_path, {"training": 1})
     assert (tmp_path / "FileList.csv").read_text() == "FileName\n"
 
 

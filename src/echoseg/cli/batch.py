@@ -25,7 +25,8 @@ from echoseg.io import CineStream
 from echoseg.report import CaseRecord, RunInfo, read_result, write_run, write_summary
 from echoseg.report.result import Document
 
-NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)  # what no later case gets round
+# Full or read-only: the cases that follow could not be written either.
+UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 PASSES = 2  # over the frames of a case: one for the masks, one for the pictures
 
 
@@ -105,7 +106,7 @@ def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
         0, 5 if some cases failed, or the exit code of the first error if all did.
 
     Raises:
-        OutputError: no case can be written any more, because the disk is full; those before are kept.
+        OutputError: the disk is full or read-only, so that no later case can be written; those before are kept.
     """
     started = datetime.now().astimezone()
     kept = _existing(batch) if batch.skip_existing else {}
@@ -135,7 +136,7 @@ def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
             f"interrupted, {len(done)} of {len(todo)} cases are done; repeat the call with --skip-existing to go on"
         ) from None
     except OutputError:
-        with suppress(OutputError):  # there may be no room for the tables either
+        with suppress(OutputError):  # the tables may have no room either
             record()
         raise
     records = record()
@@ -214,7 +215,7 @@ def _work(batch: Batch, todo: Sequence[Source], worker: Worker, failures: list[E
             if not meter.visible and len(todo) > 1 and one.status == "done":
                 complain(f"{number + 1}/{len(todo)} {case.name}: done in {one.seconds:.1f} s")
             yield one
-            if failures and _is_out_of_room(failures[-1]):
+            if failures and _is_unwritable(failures[-1]):
                 raise failures[-1]
 
 
@@ -232,13 +233,13 @@ def _one(case: Source, case_dir: Path, worker: Worker, watch: Watch, failures: l
         traceback.print_exc()
         failures.append(EchosegError(f"{case.shown}: {type(error).__name__}: {error}"))
     message = printable(str(failures[-1]))
-    if not _is_out_of_room(failures[-1]):
+    if not _is_unwritable(failures[-1]):
         complain(message)
     return CaseRecord(case.name, case.shown, "failed", error=message)
 
 
-def _is_out_of_room(error: EchosegError) -> bool:
-    return isinstance(error, OutputError) and getattr(error.__cause__, "errno", None) in NO_ROOM
+def _is_unwritable(error: EchosegError) -> bool:
+    return isinstance(error, OutputError) and getattr(error.__cause__, "errno", None) in UNWRITABLE
 
 
 def _without_frames(document: Document) -> Document:

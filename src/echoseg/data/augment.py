@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
 from echoseg.batch import IGNORE
@@ -39,6 +39,7 @@ class AugmentConfig:
         shadow: probability of a dark wedge below a random point of the upper border (rib, lung).
         gain: largest brightness slope across the image either way (time-gain and lateral gain).
         coarse: probability of losing resolution down to as little as 40 %, as small or compressed cines have.
+        marks: probability of burned-in text and graphics outside the sector.
     """
 
     rotate_deg: float = 10.0
@@ -55,13 +56,14 @@ class AugmentConfig:
     shadow: float = 0.0
     gain: float = 0.0
     coarse: float = 0.0
+    marks: float = 0.0
 
     def __post_init__(self) -> None:
         for name in ("zoom", "aspect", "gamma", "contrast"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise UsageError(f"augment.{name}={low, high}: need 0 < low <= high")
-        for name in ("flip", "shadow", "coarse"):
+        for name in ("flip", "shadow", "coarse", "marks"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"augment.{name}={getattr(self, name)}: a probability lies between 0 and 1")
 
@@ -75,8 +77,9 @@ class AugmentConfig:
     def machines(cls) -> AugmentConfig:
         """For what differs between machines: display curve, speckle, sector, crop, aspect, mirror image, dropout, codecs."""
         return cls(
-            rotate_deg=15.0, zoom=(0.8, 1.25), aspect=(0.88, 1.14), shift=0.08, flip=0.2, gamma=(0.65, 1.5),
+            rotate_deg=15.0, zoom=(0.62, 1.25), aspect=(0.88, 1.14), shift=0.08, flip=0.2, gamma=(0.65, 1.5),
             contrast=(0.75, 1.3), brightness=0.1, blur_px=0.9, noise=0.04, speckle=0.2, shadow=0.2, gain=0.25, coarse=0.2,
+            marks=0.5,
         )  # fmt: skip
 
 
@@ -149,8 +152,9 @@ def _photometric(
         out = _blur(out, _uniform(rng, (0.0, config.blur_px)))
     if rng.random() < config.coarse:
         out = _coarsen(out, _uniform(rng, (0.4, 0.9)))
-    # what is black outside the sector stays black on every machine
-    return torch.where(sector, out, 0.0).clamp(0, 1)
+    # what is black outside the sector stays black on every machine, but for what is burned in there
+    outside = _marks(sector, rng) if rng.random() < config.marks else torch.zeros(())
+    return torch.where(sector, out, outside).clamp(0, 1)
 
 
 def _normal(shape: torch.Size, rng: np.random.Generator) -> Tensor:
@@ -193,3 +197,15 @@ def _shadow(size: int, rng: np.random.Generator) -> Float[Tensor, "S S"]:
     depth, floor = _uniform(rng, (0.0, 0.4)), _uniform(rng, (0.05, 0.5))
     below = torch.sigmoid((axis[:, None] - depth) * 20)
     return 1 - (1 - floor) * torch.exp(-(((beam - centre) / width) ** 4)) * below
+
+
+def _marks(sector: Bool[Tensor, "T 1 S S"], rng: np.random.Generator) -> Float[Tensor, "S S"]:
+    """Blocks of letter-like pixels, the same on all frames, well outside the sector."""
+    size = sector.shape[-1]
+    page = np.zeros((size, size), np.float32)
+    for _ in range(int(rng.integers(1, 9))):
+        height, width = int(rng.integers(2, 2 + size // 20)), int(rng.integers(3, 3 + size // 6))
+        row, col = int(rng.integers(0, size - height)), int(rng.integers(0, size - width))
+        page[row : row + height, col : col + width] = rng.uniform(0.2, 1.0) * (rng.random((height, width)) < 0.6)
+    near = F.max_pool2d(sector.any(0, keepdim=True).float(), 9, stride=1, padding=4)[0, 0]
+    return torch.from_numpy(page) * (near == 0)

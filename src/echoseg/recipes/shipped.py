@@ -15,7 +15,7 @@ def a4c_frame() -> RunConfig:
         FrameWiseConfig(stages=3, decoder=(96, 64, 32), channels=4),
         DataConfig(size=128, stored_size=192, clip_length=2, batch=8, augment=AugmentConfig.machines()),
         TrainConfig(
-            steps=3500, steps_per_epoch=50, optimiser="adamw", lr=2e-3, warmup_steps=100, weight_decay=1e-2,
+            steps=2800, steps_per_epoch=50, optimiser="adamw", lr=2e-3, warmup_steps=100, weight_decay=1e-2,
             average=0.998, validate_every=5,
         ),
         ModelInfo(
