@@ -8,9 +8,9 @@
 Names are loaded when they are first used; none of them needs torch.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from echoseg.lazy import lazy_names
 from echoseg.version import __version__
 
 if TYPE_CHECKING:
@@ -52,10 +52,4 @@ _HOME = {
     "read_masks": "io",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME)

@@ -6,8 +6,9 @@ loaded when they are first used, so that importing this package loads neither li
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from echoseg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from echoseg.io.atomic import atomic_path, atomic_write_bytes, atomic_write_text
@@ -48,10 +49,4 @@ _HOME = {
     "write_video": "video_writer",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME)

@@ -8,8 +8,9 @@ Names are loaded when they are first used.
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from echoseg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from echoseg.report.case import FORMATS, write_case
@@ -57,10 +58,4 @@ _HOME = {
     "write_summary": "tables",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME)

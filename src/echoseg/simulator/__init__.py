@@ -5,8 +5,9 @@ Names are loaded when they are first used, so that importing this package does n
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import TYPE_CHECKING
+
+from echoseg.lazy import lazy_names
 
 if TYPE_CHECKING:
     from echoseg.simulator.presets import PRESETS, Preset, get_preset
@@ -36,10 +37,4 @@ _HOME = {
     "write_echonet": "writers",
 }
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
-    globals()[name] = value
-    return value
+__getattr__ = lazy_names(__name__, _HOME)
