@@ -29,7 +29,7 @@ RESULT = Path(__file__).parent / "results" / "echoforge_vs_framewise.json"
 PRESET, DATA_SEED = "mid", 20
 CINES = {"TRAIN": 24, "VAL": 6, "TEST": 40}
 CLIP = ClipOptions(fps=50.0, duration_s=1.2)
-STEPS = 300
+STEPS = 250
 
 
 def variants() -> dict[str, RunConfig]:

@@ -65,7 +65,21 @@ def echoforge_vs_framewise(document: Document) -> str:
     return f"{markdown(header, rows)}\n\n{caption}"
 
 
+def a4c_validation(document: Document) -> str:
+    """The main numbers of the evaluation, and the cost."""
+    rows = [row for row in document["validation"]["table"] if row[0] != "LV Dice, ten frames ED..ES"]
+    rows.append(["CPU time a frame, one core", f"{document['ms_per_frame_one_core']:.1f} ms"])
+    table = markdown(["50 CAMUS validation patients, native size", "mean (95 % interval by patient)"], rows)
+    real = document["real_cine"]
+    ef = "no EF" if real["ef_percent"] is None else f"EF {real['ef_percent']:.0f} %"
+    return (
+        f"{table}\n\nOn pydicom's four-chamber cine of another machine, which has no expert masks: {real['frames']} frames, "
+        f"{real['empty_frames']} without a ventricle, {ef}, quality {real['quality']}."
+    )
+
+
 TABLES = {
+    "a4c_validation": ("src/echoseg/models/a4c/card.md", a4c_validation),
     "echoforge_vs_framewise": ("docs/methods/echoforge.md", echoforge_vs_framewise),
 }
 

@@ -174,7 +174,11 @@ def test_16_bit_weights_halve_the_file_and_hardly_move_a_probability(method, fol
     sizes = [(place / MODEL_FILE).stat().st_size for place in (tmp_path / "half", folder)]
     assert sizes[0] < 0.6 * sizes[1]
     assert written.details["parity_max_abs_probability"] <= PARITY
-    assert written.details["parity_max_abs_probability"] < written.details["rounding_max_abs_probability"] <= export.ROUNDING
+    assert (
+        written.details["parity_max_abs_probability"]
+        < written.details["rounding_max_abs_probability"]
+        <= export.ROUNDING
+    )
     assert Segmenter.load(tmp_path / "half").config == written
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
@@ -128,7 +128,12 @@ def test_export_hands_over_its_folders(echoseg, monkeypatch):
 
 def test_demo_writes_into_a_folder_of_its_own_by_default(echoseg, monkeypatch):
     fake = ModuleType("echoseg.recipes.demo")
-    fake.run_demo = lambda out: out / "report.html"
+    rows = (("method", "Dice"), ("EchoForge lite", "81.0"))
+    fake.run_demo = lambda out, _progress: SimpleNamespace(
+        rows=rows, cases=(("real_a4c", "58 %", "pass"),), report=out / "report.html"
+    )
     monkeypatch.setitem(sys.modules, "echoseg.recipes.demo", fake)
-    assert "echoseg-demo/report.html" in echoseg("demo").out
+    shown = echoseg("demo").out
+    assert "echoseg-demo/report.html" in shown
+    assert "81.0" in shown and "58 %" in shown
     assert "elsewhere/report.html" in echoseg("demo", "-o", "elsewhere").out

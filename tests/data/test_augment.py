@@ -63,6 +63,13 @@ def test_masks_move_with_the_image(make_disc, seed):
     assert float(2 * (image & mask).sum() / (image.sum() + mask.sum())) > 0.97
 
 
+def test_no_label_appears_between_two_others(make_disc):
+    """Interpolated, the edge of an atrium (3) against the background would be myocardium (2)."""
+    atrium = 3 * make_disc(14, 64).astype(np.uint8)
+    for seed in range(5):
+        assert set(np.unique(views(atrium[None], atrium[None], STRONG, seed).masks)) == {0, 3}
+
+
 def test_none_is_the_identity():
     clip = noise_clip()
     masks = clip % 4
@@ -96,16 +103,40 @@ def test_labels_stay_labels_and_unlabelled_frames_stay_unlabelled(seed):
     assert set(np.unique(found[[0, 3]])) <= {0, 1, 2, 3}
 
 
+@pytest.fixture(scope="module")
+def sector_clip():
+    """Three frames of noise in a cone."""
+    row, col = np.indices((64, 64))
+    return np.random.default_rng(0).integers(1, 256, (3, 64, 64), dtype=np.uint8) * (np.abs(col - 32) < row / 3)
+
+
 @settings(max_examples=25, deadline=None)
 @given(seeds)
-def test_black_outside_the_sector_stays_black_and_gray_stays_gray(seed):
-    row, col = np.indices((48, 48))
-    sector = np.abs(col - 24) < row / 2
-    found = views(noise_clip() * sector, noise_clip() % 4, STRONG, seed)
+def test_black_outside_the_sector_stays_black_and_gray_stays_gray(sector_clip, seed):
+    found = views(sector_clip, sector_clip % 4, dataclasses.replace(STRONG, marks=0.0), seed)
     outside = found.weak == 0
     assert bool(outside.any())
     assert float(found.strong[outside].abs().max()) == 0
     assert 0 <= float(found.strong.min()) <= float(found.strong.max()) <= 1
+
+
+def test_marks_are_burned_in_outside_the_sector_alike_on_all_frames(sector_clip):
+    drawn = 0
+    for seed in range(10):
+        plain, marked = (views(sector_clip, sector_clip % 4, only(marks=p), seed) for p in (0.0, 1.0))
+        assert torch.equal(plain.weak, marked.weak)
+        changed = plain.strong != marked.strong
+        assert bool((changed == changed[:1]).all())
+        near = F.max_pool2d((plain.weak > 0).any(0, keepdim=True).float(), 9, stride=1, padding=4) > 0
+        assert not bool((changed & near).any())
+        drawn += int(changed.any())
+    assert drawn > 5
+
+
+def test_the_smallest_images_can_be_augmented():
+    clip = noise_clip(side=16)
+    for seed in range(10):
+        assert bool(torch.isfinite(views(clip, clip % 4, STRONG, seed).strong).all())
 
 
 def test_same_generator_same_clip():
@@ -173,7 +204,8 @@ def test_rotation_turns_about_the_centre_by_no_more_than_it_may(make_disc):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"zoom": (1.2, 0.9)}, {"gamma": (0.0, 1.0)}, {"flip": 1.5}, {"shadow": -0.1}, {"coarse": 2.0}]
+    "wrong",
+    [{"zoom": (1.2, 0.9)}, {"gamma": (0.0, 1.0)}, {"flip": 1.5}, {"shadow": -0.1}, {"coarse": 2.0}, {"marks": -1.0}],
 )
 def test_configuration_names_what_is_wrong(wrong):
     with pytest.raises(UsageError, match=f"augment.{next(iter(wrong))}"):

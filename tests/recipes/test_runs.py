@@ -166,6 +166,7 @@ def test_unlabelled_cines_train_beside_labelled_ones(simulated_echonet, tmp_path
     labelled, unlabelled = ({cine.case.id for cine in s.store} for s in (training.labelled, training.unlabelled))
     assert (len(labelled), len(unlabelled)) == (1, 3)
     assert not labelled & unlabelled
+    assert training.labelled.config.seed != training.unlabelled.config.seed
     assert not bool(training.unlabelled.batch(0).labelled.any())
     training.fit(tensorboard=False)
     assert training.step == 2

@@ -146,6 +146,14 @@ def test_a_run_interrupted_anywhere_ends_in_the_same_weights(tmp_path, fatal_ste
     assert len(resumed.method.steps) == STEPS.steps - (STEPS.steps if fatal_step == 7 else fatal_step // 2 * 2)
 
 
+def test_a_resumed_run_remembers_the_best_validation(tmp_path):
+    with pytest.raises(KeyboardInterrupt):
+        fit(build(tmp_path, validate=scripted(0.9, 0.1), fatal_step=4))
+    fit(build(tmp_path, validate=scripted(0.3, 0.5)), resume=True)
+    best = load_checkpoint(tmp_path / BEST)
+    assert (best["step"], best["val_dice"]) == (2, 0.9)
+
+
 def test_sgd_resumes_with_its_momentum(tmp_path):
     fit(build(tmp_path / "whole", optimiser="sgd"))
     with pytest.raises(KeyboardInterrupt):

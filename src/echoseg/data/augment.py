@@ -204,7 +204,7 @@ def _marks(sector: Bool[Tensor, "T 1 S S"], rng: np.random.Generator) -> Float[T
     size = sector.shape[-1]
     page = np.zeros((size, size), np.float32)
     for _ in range(int(rng.integers(1, 9))):
-        height, width = int(rng.integers(2, 2 + size // 20)), int(rng.integers(3, 3 + size // 6))
+        height, width = int(rng.integers(2, 2 + max(1, size // 20))), int(rng.integers(3, 3 + size // 6))
         row, col = int(rng.integers(0, size - height)), int(rng.integers(0, size - width))
         page[row : row + height, col : col + width] = rng.uniform(0.2, 1.0) * (rng.random((height, width)) < 0.6)
     near = F.max_pool2d(sector.any(0, keepdim=True).float(), 9, stride=1, padding=4)[0, 0]

@@ -1,0 +1,57 @@
+"""The model that ships, on a real cine of a machine that it never saw, and on real stills where they are at hand."""
+
+import numpy as np
+import pydicom.examples
+import pytest
+from scipy import ndimage
+
+from echoseg import Segmenter, measure_cine, open_dataset
+from echoseg.cine import Cine, Structure
+from echoseg.engine import find_model
+from echoseg.metrics import dice
+
+
+@pytest.fixture(scope="module")
+def segmenter() -> Segmenter:
+    return Segmenter.load("a4c", threads=1)
+
+
+@pytest.fixture(scope="module")
+def real(segmenter):
+    return segmenter(pydicom.examples.get_path("ybr_color"))
+
+
+def test_weights_carry_licence_card_and_a_size_that_ships():
+    folder = find_model("a4c")
+    assert "CC BY-NC-SA 4.0" in folder.config.licence
+    assert "CC BY-NC-SA 4.0" in folder.card and "not a medical device" in folder.card
+    assert (folder.path / "model.onnx").stat().st_size <= 10e6
+
+
+def test_every_frame_of_the_real_cine_has_one_ventricle_at_native_size(real):
+    assert real.masks.shape == (30, 240, 320)
+    for frame, mask in enumerate(real.masks):
+        assert ndimage.label(mask == Structure.LV)[1] == 1, f"frame {frame}"
+
+
+def test_the_real_cine_has_an_ejection_fraction_and_no_millilitres(real):
+    indices = measure_cine(real)
+    assert indices.summary is not None and 30 < indices.summary.ef_percent < 80
+    assert indices.summary.unit == "px3"
+    assert sum("--spacing-mm" in warning for warning in indices.warnings) == 1
+
+
+def test_the_ventricle_of_the_real_cine_moves_smoothly(real):
+    areas = np.array([(mask == Structure.LV).sum() for mask in real.masks], float)
+    assert np.abs(np.diff(areas)).max() < 0.35 * areas.mean()
+
+
+@pytest.mark.data
+def test_real_stills_of_unseen_patients(segmenter, camus_root):
+    dataset = open_dataset(camus_root)
+    scores = []
+    for case in dataset.cases("val")[:12]:
+        cine: Cine = dataset.load(case)
+        masks = segmenter(cine).masks
+        scores += [dice(masks[f] == Structure.LV, m == Structure.LV) for f, m in cine.masks.items()]
+    assert np.mean(scores) > 0.9
