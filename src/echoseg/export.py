@@ -139,6 +139,22 @@ def write_onnx(graph: ExportGraph, path: Path) -> None:
         if program is None:
             raise ModelError(f"{path}: torch could not export the graph")
         program.save(str(path), external_data=False)
+    strip_metadata(path)
+
+
+def strip_metadata(path: Path) -> None:
+    """Remove what the exporter notes beside the graph: stack traces with the paths of this machine, among others.
+
+    Without them the same weights give the same bytes, whoever called the export.
+    """
+    import onnx
+
+    model = onnx.load(str(path))
+    graph = model.graph
+    for part in (model, graph, *graph.node, *graph.input, *graph.output, *graph.value_info, *graph.initializer):
+        del part.metadata_props[:]
+        part.ClearField("doc_string")
+    onnx.save(model, str(path))
 
 
 def halve_weights(path: Path) -> None:

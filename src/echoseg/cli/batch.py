@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import errno
+import signal
+import threading
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Protocol
 
 from echoseg.cine import CineMeta, Segmentation, UInt8
@@ -200,8 +203,28 @@ def _warn_of_other_models(kept: dict[str, CaseRecord], model: str) -> None:
         )
 
 
+@contextmanager
+def _interrupts() -> Iterator[Callable[[], bool]]:
+    """Tells whether the user has asked to stop, even where a library swallowed the KeyboardInterrupt or made another error of it."""
+    asked = False
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: False  # only the main thread is interrupted
+        return
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        yield lambda: asked
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 def _work(batch: Batch, todo: Sequence[Source], worker: Worker, failures: list[EchosegError]) -> Iterator[CaseRecord]:
-    with Meter() as meter:
+    with Meter() as meter, _interrupts() as interrupted:
         for number, case in enumerate(todo):
             what = f"{batch.verb} {printable(case.name)}"
 
@@ -212,9 +235,13 @@ def _work(batch: Batch, todo: Sequence[Source], worker: Worker, failures: list[E
             start = time.monotonic()
             one = _one(case, batch.out / case.name, worker, partial(Watched, show=show), failures)
             one = replace(one, seconds=time.monotonic() - start)
+            if interrupted() and one.status == "failed":
+                raise KeyboardInterrupt
             if not meter.visible and len(todo) > 1 and one.status == "done":
                 complain(f"{number + 1}/{len(todo)} {case.name}: done in {one.seconds:.1f} s")
             yield one
+            if interrupted():
+                raise KeyboardInterrupt
             if failures and _is_unwritable(failures[-1]):
                 raise failures[-1]
 

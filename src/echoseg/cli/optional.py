@@ -8,7 +8,7 @@ from echoseg.errors import UsageError
 
 EXTRAS = {
     "train": ("torch", "torchvision", "timm", "lightning_fabric", "einops", "jaxtyping", "tensorboard", "onnx", "onnxscript"),
-    "dicom": ("gdcm", "pylibjpeg", "openjpeg", "rle"),
+    "dicom": ("gdcm", "jpeg_ls", "pylibjpeg", "openjpeg", "rle"),
 }  # fmt: skip
 """Name of the extra -> packages that it brings."""
 

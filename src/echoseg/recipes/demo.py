@@ -104,18 +104,23 @@ HEADER = ("trained on ED and ES only", "Dice ED/ES", "Dice all frames", "HD95 px
 
 def _row(name: str, document: dict[str, Any]) -> tuple[str, ...]:
     lv = document["LV"]
-    labelled = (lv["ED"]["dice"]["mean"] + lv["ES"]["dice"]["mean"]) / 2
     everything = lv["all"]
+    labelled = (lv["ED"]["dice"]["mean"] + lv["ES"]["dice"]["mean"]) / 2
     low, high = everything["dice"]["interval"]
-    ef = document["ef"].get("found beats against published")
+    ef = document["ef"].get("found beats against published", {"mae": None})
     return (
         name,
-        f"{100 * labelled:.1f}",
-        f"{100 * everything['dice']['mean']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
-        f"{everything['distances']['hd95_pooled']['mean']:.1f}",
-        "none measured" if ef is None else f"{ef['mae']:.1f}",
-        f"{document['area_roughness']:.3f}",
+        _shown(labelled, 1, 100),
+        f"{_shown(everything['dice']['mean'], 1, 100)} ({_shown(low, 1, 100)} to {_shown(high, 1, 100)})",
+        _shown(everything["distances"]["hd95_pooled"]["mean"], 1),
+        _shown(ef["mae"], 1),
+        _shown(document["area_roughness"], 3),
     )
+
+
+def _shown(value: float | None, digits: int, scale: float = 1.0) -> str:
+    """A number of the table; a model that draws nothing has no distance and no ejection fraction."""
+    return "none" if value is None else f"{scale * value:.{digits}f}"
 
 
 def segment_examples(data: Path, out: Path, show: Progress) -> list[tuple[str, str, str]]:

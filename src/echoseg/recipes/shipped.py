@@ -25,8 +25,8 @@ def a4c_frame() -> RunConfig:
                 "its third stage with a U-Net decoder."
             ),
             data=(
-                "CAMUS (S. Leclerc et al., IEEE TMI 38(9), 2019), apical four-chamber ED and ES stills of the 399 training "
-                "patients at hand; validated on 50 others. Random initial weights. CAMUS is licensed CC BY-NC-SA 4.0, and so are "
+                "CAMUS (S. Leclerc et al., IEEE TMI 38(9), 2019), apical four-chamber ED and ES stills of 399 training "
+                "patients; validated on 50 others. Random initial weights. CAMUS is licensed CC BY-NC-SA 4.0, and so are "
                 "these weights: non-commercial use, attribution, share alike."
             ),
             licence="CC BY-NC-SA 4.0",
