@@ -1,9 +1,9 @@
 """EchoForge lite against frame-wise networks at an equal number of steps, on simulated cines labelled at ED and ES only.
 
 Every cell (variant x seed) is a run folder; a cell whose scores exist is not run again. Writes
-`benchmarks/results/echoforge_vs_framewise.json`; `benchmarks/tables.py` makes the table of docs/methods/echoforge.md from it.
+`benchmarks/results/echoforge_vs_framewise_STEPS.json`; `benchmarks/tables.py` makes the table of docs/methods/echoforge.md from it.
 
-    python benchmarks/echoforge_vs_framewise.py --work runs/echoforge --seeds 0 1 2
+    python benchmarks/echoforge_vs_framewise.py --work runs/echoforge-250 --steps 250 --seeds 0 1
 """
 
 from __future__ import annotations
@@ -25,14 +25,13 @@ from echoseg.recipes.demo import demo_echoforge, demo_framewise
 from echoseg.recipes.run import train_run
 from echoseg.simulator import ClipOptions, write_echonet
 
-RESULT = Path(__file__).parent / "results" / "echoforge_vs_framewise.json"
+RESULTS = Path(__file__).parent / "results"
 PRESET, DATA_SEED = "mid", 20
 CINES = {"TRAIN": 24, "VAL": 6, "TEST": 40}
 CLIP = ClipOptions(fps=50.0, duration_s=1.2)
-STEPS = 250
 
 
-def variants() -> dict[str, RunConfig]:
+def variants(steps: int) -> dict[str, RunConfig]:
     """The method, its ablations and the baseline; all see the same labelled clips in the same order."""
     full = demo_echoforge()
     plain = replace(full, data=replace(full.data, clip_length=2))
@@ -44,7 +43,7 @@ def variants() -> dict[str, RunConfig]:
             plain, network=replace(full.network, tsf=False, arc=False, cpr=False)
         ),
     }
-    schedule = {"steps": STEPS, "steps_per_epoch": STEPS // 50}
+    schedule = {"steps": steps, "steps_per_epoch": steps // 50}
     return {name: replace(c, train=replace(c.train, **schedule)) for name, c in chosen.items()}
 
 
@@ -60,10 +59,10 @@ def run_cell(name: str, config: RunConfig, seed: int, data: Path, work: Path) ->
     )
 
 
-def summarise(work: Path, seeds: list[int]) -> dict:
+def summarise(work: Path, seeds: list[int], steps: int) -> dict:
     """Means over seeds, and the paired difference to the baseline per test cine (seeds averaged first)."""
     rows, per_case = {}, {}
-    for name in variants():
+    for name in variants(steps):
         documents, cases = [], []
         for seed in seeds:
             scores = work / f"{name.replace(' ', '-').replace(',', '')}-{seed}" / "scores"
@@ -92,7 +91,7 @@ def summarise(work: Path, seeds: list[int]) -> dict:
                 "dice_all": found.mean_difference, "interval": list(found.interval), "wilcoxon_p": found.wilcoxon_p,
             }  # fmt: skip
     return {
-        "preset": PRESET, "data_seed": DATA_SEED, "cines": CINES, "steps": STEPS, "torch": torch.__version__, "variants": rows,
+        "preset": PRESET, "data_seed": DATA_SEED, "cines": CINES, "steps": steps, "torch": torch.__version__, "variants": rows,
     }  # fmt: skip
 
 
@@ -101,6 +100,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--only", nargs="*", help="names of variants; all if not given")
+    parser.add_argument("--steps", type=int, default=250)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
@@ -108,11 +108,12 @@ def main() -> None:
     if not (data / "FileList.csv").exists():
         write_echonet(data, CINES, seed=DATA_SEED, preset=PRESET, workers=2, clip=CLIP)
     for seed in arguments.seeds:
-        for name, config in variants().items():
+        for name, config in variants(arguments.steps).items():
             if not arguments.only or name in arguments.only:
                 run_cell(name, config, seed, data, arguments.work)
-    RESULT.parent.mkdir(exist_ok=True)
-    RESULT.write_text(json.dumps(summarise(arguments.work, arguments.seeds), indent=1) + "\n")
+    result = RESULTS / f"echoforge_vs_framewise_{arguments.steps}.json"
+    RESULTS.mkdir(exist_ok=True)
+    result.write_text(json.dumps(summarise(arguments.work, arguments.seeds, arguments.steps), indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -80,7 +80,8 @@ def a4c_validation(document: Document) -> str:
 
 TABLES = {
     "a4c_validation": ("src/echoseg/models/a4c/card.md", a4c_validation),
-    "echoforge_vs_framewise": ("docs/methods/echoforge.md", echoforge_vs_framewise),
+    "echoforge_vs_framewise_250": ("docs/methods/echoforge.md", echoforge_vs_framewise),
+    "echoforge_vs_framewise_500": ("docs/methods/echoforge.md", echoforge_vs_framewise),
 }
 
 
