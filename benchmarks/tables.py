@@ -60,7 +60,8 @@ def echoforge_vs_framewise(document: Document) -> str:
     caption = (
         f"Simulated `{document['preset']}` cines, {document['cines']['TRAIN']} labelled for training, "
         f"{document['cines']['TEST']} for testing, {document['steps']} steps of two clips each. Mean (range) over seeds; the gain is "
-        "paired by test cine, with its bootstrap 95 % interval and Wilcoxon's signed-rank p."
+        "paired by test cine after averaging the seeds, with its bootstrap 95 % interval and Wilcoxon's signed-rank p: it holds the "
+        "spread between cines, not that between seeds."
     )
     return f"{markdown(header, rows)}\n\n{caption}"
 

@@ -28,7 +28,7 @@ PARITY = 1e-4
 Not of a logit: where a probability is within rounding of 0 or 1 its logit is large and its last digits mean nothing.
 """
 
-ROUNDING = 2e-2
+ROUNDING = 5e-3
 """The same for weights in 16 bits.
 
 The rounded weights are not the method's own: batch normalisation is folded into the convolutions before.
