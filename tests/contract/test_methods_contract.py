@@ -10,17 +10,21 @@ from echoseg.batch import IGNORE, ClipBatch
 from echoseg.engine import ModelConfig, Segmenter, Temporal
 from echoseg.export import Card, export_method
 from echoseg.methods import METHODS, Method, build_method
+from echoseg.methods.cps import CPSConfig
 from echoseg.methods.echoforge import EchoForgeConfig, FlameRise
 from echoseg.methods.framewise import FrameWiseConfig
+from echoseg.methods.meanteacher import MeanTeacherConfig
 
 SIDE, LENGTH = 64, 5
 
 TINY = {
+    "cps": CPSConfig(backbone="resnet10t", decoder=(16, 16, 8, 8), ramp=0),
     "echoforge": EchoForgeConfig(
         backbone="resnet10t", width=32, hidden=32, layers=1, queries=4, patch=2,
         curriculum=FlameRise(burn_in=0, full=1, strict=0.5, lenient=0.5),
     ),
     "framewise": FrameWiseConfig(backbone="resnet10t", decoder=(16, 16, 8, 8)),
+    "meanteacher": MeanTeacherConfig(backbone="resnet10t", decoder=(16, 16, 8, 8), ramp=0),
 }  # fmt: skip
 
 

@@ -9,8 +9,10 @@ from echoseg.errors import UsageError
 from echoseg.methods.base import ExportGraph, Method, StepResult
 
 METHODS = {
+    "cps": ("echoseg.methods.cps", "CPS", "CPSConfig"),
     "echoforge": ("echoseg.methods.echoforge", "EchoForge", "EchoForgeConfig"),
     "framewise": ("echoseg.methods.framewise", "FrameWise", "FrameWiseConfig"),
+    "meanteacher": ("echoseg.methods.meanteacher", "MeanTeacher", "MeanTeacherConfig"),
 }
 
 __all__ = ["METHODS", "ExportGraph", "Method", "StepResult", "build_method", "config_class"]
