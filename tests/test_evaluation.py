@@ -212,6 +212,114 @@ def test_the_same_model_gives_the_same_document(echonet):
     assert all(len(row) == 2 and all(isinstance(cell, str) for cell in row) for row in one["table"])
 
 
+SEEN = np.where(np.arange(30) < 12, 0.8, 0.79)
+"""The first twelve frames are just clear, the other eighteen just not."""
+
+
+def with_visibility(root: Path, **arrays: Any) -> Dataset:
+    """Write down for every frame how much of it can be seen."""
+    for path in (root / "EvaluationMasks").iterdir():
+        with np.load(path) as stored:
+            kept = {"masks": stored["masks"], "visibility": SEEN, "clear_from": 0.8} | arrays
+        np.savez(path, **{name: array for name, array in kept.items() if array is not None})
+    return open_dataset(root)
+
+
+def blind_where_nothing_is_seen(_cine: Cine, masks: np.ndarray) -> np.ndarray:
+    return np.where((SEEN < 0.8)[:, None, None], 0, masks).astype(np.uint8)
+
+
+def test_clear_and_dropout_frames_are_scored_apart(simulated_echonet, tmp_path):
+    dataset = with_visibility(shutil.copytree(simulated_echonet, tmp_path / "copy"))
+    document = evaluate_model(Known(dataset, blind_where_nothing_is_seen), dataset, frames="all", out=tmp_path / "out")
+    assert document["visibility"] == {"clear_from": 0.8, "frames": {"clear": 24, "dropout": 36}}
+    lv = document["LV"]
+    assert [(lv[g]["n_cases"], lv[g]["n_frames"], lv[g]["dice"]["mean"]) for g in ("all", "clear", "dropout")] == [
+        (2, 60, pytest.approx(0.4)),
+        (2, 24, 1),
+        (2, 36, 0),
+    ]
+    assert lv["clear"]["distances"]["hd95_pooled"]["mean"] == 0
+    assert lv["clear"]["dice"]["interval"] == [1, 1]
+    table = dict(document["table"])
+    assert table["LV Dice, 24 clear frames"] == "100.00 (100.00 to 100.00) %"
+    assert table["LV HD95, 24 clear frames"].startswith("0.00 (0.00 to 0.00) px")
+    assert table["LV Dice, 36 dropout frames"].startswith("0.00 ")
+    assert table["LV HD95, 36 dropout frames"] == "undefined"
+    for row in table_of(tmp_path / "out" / "cases.csv"):
+        assert (float(row["lv_dice_clear"]), float(row["lv_dice_dropout"])) == (1, 0)
+    for row in table_of(tmp_path / "out" / "frames.csv"):
+        clear = int(row["frame"]) < 12
+        assert (row["border"], float(row["visibility"])) == (("clear", 0.8) if clear else ("dropout", 0.79))
+
+
+def test_a_group_without_frames_is_said_to_be_empty(simulated_echonet, tmp_path):
+    dataset = with_visibility(shutil.copytree(simulated_echonet, tmp_path / "copy"), visibility=np.ones(30))
+    document = evaluate_model(Known(dataset), dataset, frames="edes", out=tmp_path / "out")
+    assert document["visibility"]["frames"] == {"clear": 4, "dropout": 0}
+    assert "dropout" not in document["LV"]
+    assert ["LV Dice, 0 dropout frames", "none to score"] in document["table"]
+    assert {row["lv_dice_dropout"] for row in table_of(tmp_path / "out" / "cases.csv")} == {""}
+
+
+@pytest.mark.parametrize("missing", ["visibility", "clear_from"])
+def test_without_visibility_nothing_is_said_of_it(simulated_echonet, tmp_path, missing):
+    dataset = with_visibility(shutil.copytree(simulated_echonet, tmp_path / "copy"), **{missing: None})
+    document = evaluate_model(Known(dataset), dataset, frames="all", out=tmp_path / "out")
+    assert "visibility" not in document
+    assert {"clear", "dropout"}.isdisjoint(document["LV"])
+    assert not [name for name, _ in document["table"] if "clear" in name or "dropout" in name]
+    assert "lv_dice_clear" not in table_of(tmp_path / "out" / "cases.csv")[0]
+    assert "border" not in table_of(tmp_path / "out" / "frames.csv")[0]
+
+
+def test_visibility_of_another_number_of_frames_fails_the_case(simulated_echonet, tmp_path):
+    dataset = with_visibility(shutil.copytree(simulated_echonet, tmp_path / "copy"))
+    case = dataset.cases("test")[0].id
+    path = dataset.root / "EvaluationMasks" / f"{case}.npz"
+    with np.load(path) as stored:
+        np.savez(path, masks=stored["masks"], visibility=SEEN[:-1], clear_from=0.8)
+    document = evaluate_model(Known(dataset), dataset)
+    assert list(document["data"]["failed"]) == [case]
+    assert "simulate the folder again" in document["data"]["failed"][case]
+
+
+def test_the_simulation_is_named_and_changes_are_seen(simulated_echonet, camus, tmp_path):
+    root = shutil.copytree(simulated_echonet, tmp_path / "copy")
+    dataset = open_dataset(root)
+    segmenter = Known(dataset)
+    record = json.loads((root / "simulation.json").read_text())
+    found = evaluate_model(segmenter, dataset)["data"]["simulation"]
+    assert found == {
+        "set": None,
+        "sha256": record["sha256"],
+        "truth_sha256": record["truth_sha256"],
+        "title": f"simulation {record['sha256'][:12]}",
+        "changed": [],
+    }
+    (root / "EvaluationMasks" / f"{dataset.cases('train')[0].id}.npz").unlink()
+    (changed,) = evaluate_model(segmenter, dataset)["data"]["simulation"]["changed"]
+    assert changed == f"EvaluationMasks/{dataset.cases('train')[0].id}.npz"
+    assert "simulation" not in evaluate_model(Known(camus), camus, frames="edes")["data"], "CAMUS is not signed"
+
+
+def test_unlabelled_cines_have_masks_to_score_but_no_ejection(simulated_echonet, tmp_path):
+    """Of a benchmark set's training split, too, every frame can be scored."""
+    root = shutil.copytree(simulated_echonet, tmp_path / "copy")
+    case = open_dataset(root).cases("train")[0].id
+    listed = [line.split(",") for line in (root / "FileList.csv").read_text().splitlines()]
+    listed = [[row[0], "", "", "", *row[4:]] if row[0] == case else row for row in listed]
+    (root / "FileList.csv").write_text("".join(",".join(row) + "\n" for row in listed))
+    traced = (root / "VolumeTracings.csv").read_text().splitlines(keepends=True)
+    (root / "VolumeTracings.csv").write_text("".join(line for line in traced if not line.startswith(case)))
+    dataset = open_dataset(root)
+    document = evaluate_model(Known(dataset), dataset, split="train", frames="all")
+    assert (document["data"]["cases"], document["data"]["failed"]) == (4, {})
+    assert document["LV"]["all"]["n_frames"] == 120
+    agreement = document["ef"]["labelled frames against expert masks"]
+    assert (agreement["n"], agreement["unmeasured"]) == (3, 1)
+
+
 def test_progress_counts_the_cases(echonet):
     seen = []
     evaluate_model(Known(echonet), echonet, progress=lambda *counts: seen.append(counts))

@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from echoseg.cine import Cine, Instant, Segmentation, Spacing, Structure
+from echoseg.cine import Cine, Float64, Instant, Segmentation, Spacing, Structure
 from echoseg.clinical import ef_percent, measure_cine, measure_frame, simpson_single_plane
-from echoseg.datasets import Case, Dataset
+from echoseg.datasets import Case, Dataset, Simulation, read_simulation
 from echoseg.engine import Segmenter
 from echoseg.errors import InputError, UsageError
 from echoseg.io import atomic_write_text
@@ -27,6 +27,7 @@ Progress = Callable[[int, int], None]
 RESULT_FILE, CASES_FILE, FRAMES_FILE = "evaluation.json", "cases.csv", "frames.csv"
 SAMPLED = 10
 """Frames ED..ES that papers average over when they say "all frames"."""
+CLEAR, DROPOUT = "clear", "dropout"
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,24 @@ class CaseEjection:
     found: float | None
 
 
+@dataclass(frozen=True, eq=False)
+class BorderVisibility:
+    """How much of the endocardium can be seen on every frame of a cine, as a simulation knows it.
+
+    Attributes:
+        visibility: (T,) from 0 (nothing) to 1 (all).
+        clear_from: frames of at least this visibility are clear, the others are dropout frames.
+    """
+
+    visibility: Float64
+    clear_from: float
+
+    def tags(self, frame: int) -> dict[str, str]:
+        """Group and visibility of a frame."""
+        seen = float(self.visibility[frame])
+        return {"border": CLEAR if seen >= self.clear_from else DROPOUT, "visibility": f"{seen:.4f}"}
+
+
 @dataclass
 class Evaluation:
     """Scores of all cases so far.
@@ -58,6 +77,7 @@ class Evaluation:
         scores: by structure.
         ejections: by case.
         roughness: of the LV's area, by case.
+        clear_from: visibility from which frames count as clear; None where the data do not say what can be seen.
         failed: case -> what went wrong.
     """
 
@@ -66,19 +86,21 @@ class Evaluation:
     scores: dict[Structure, SegmentationScores] = field(default_factory=dict)
     ejections: list[CaseEjection] = field(default_factory=list)
     roughness: dict[str, float] = field(default_factory=dict)
+    clear_from: float | None = None
     failed: dict[str, str] = field(default_factory=dict)
 
-    def add(self, case: Case, cine: Cine, segmentation: Segmentation) -> None:
+    def add(self, case: Case, cine: Cine, segmentation: Segmentation, border: BorderVisibility | None = None) -> None:
         """Score one case."""
         present = {int(v) for mask in cine.masks.values() for v in np.unique(mask)}
         sampled = sampled_frames(cine)
         for frame, reference in cine.masks.items():
             predicted = segmentation.masks[frame]
-            tags = frame_tags(case, cine, frame, sampled)
+            tags = {**frame_tags(case, cine, frame, sampled), **(border.tags(frame) if border else {})}
             for structure in self.structures:
                 if structure in present:
                     scores = self.scores.setdefault(structure, SegmentationScores())
                     scores.add(case.id, frame, predicted == structure, reference == structure, cine.spacing, tags)
+        self.clear_from = border.clear_from if border else self.clear_from
         self.ejections.append(case_ejection(case, cine, segmentation))
         if len(segmentation.masks) >= 3:
             masks = (mask == Structure.LV for mask in segmentation.masks)
@@ -112,21 +134,36 @@ def evaluate_model(
     cases = dataset.cases(split)
     if not cases:
         raise InputError(f"{dataset.root}: split {split!r} is empty; it has {', '.join(dataset.splits()) or 'none'}")
+    simulation = read_simulation(dataset.root)
     evaluation = Evaluation(frames, tuple(Structure(label) for label in segmenter.config.structures))
     for i, case in enumerate(cases):
         try:
             cine = dataset.load(case, frames)
-            evaluation.add(case, cine, segmenter(cine))
+            evaluation.add(case, cine, segmenter(cine), border_visibility(dataset, case, cine))
         except InputError as error:
             evaluation.failed[case.id] = str(error)
         if progress is not None:
             progress(i + 1, len(cases))
     if Structure.LV not in evaluation.scores:
         raise InputError(f"{dataset.root}: no LV of split {split!r} could be scored; run `echoseg data check` on it")
-    document = summarise(evaluation, segmenter.config.title, dataset, split)
+    document = summarise(evaluation, segmenter.config.title, dataset, split, simulation)
     if out is not None:
         write_evaluation(out, evaluation, document)
     return document
+
+
+def border_visibility(dataset: Dataset, case: Case, cine: Cine) -> BorderVisibility | None:
+    """What a simulated case says of its frames; None where it says nothing."""
+    extras = dataset.evaluation_extras(case)
+    if "visibility" not in extras or "clear_from" not in extras:
+        return None
+    visibility, clear_from = extras["visibility"], extras["clear_from"]
+    if visibility.shape != (len(cine),) or clear_from.shape:
+        raise InputError(
+            f"{cine.source}: visibility {visibility.shape} of {len(cine)} frames, clear from {clear_from.shape}; "
+            "simulate the folder again"
+        )
+    return BorderVisibility(visibility, float(clear_from))
 
 
 def sampled_frames(cine: Cine) -> set[int]:
@@ -175,7 +212,9 @@ def masks_ef(cine: Cine, masks: Mapping[int, np.ndarray[Any, np.dtype[np.uint8]]
     return ef_percent(volumes[0], volumes[1])
 
 
-def summarise(evaluation: Evaluation, model: str, dataset: Dataset, split: str) -> dict[str, Any]:
+def summarise(
+    evaluation: Evaluation, model: str, dataset: Dataset, split: str, simulation: Simulation | None = None
+) -> dict[str, Any]:
     """Content of `evaluation.json`."""
     lv = evaluation.scores[Structure.LV]
     groups = {
@@ -184,6 +223,8 @@ def summarise(evaluation: Evaluation, model: str, dataset: Dataset, split: str) 
         "ES": lv.where(instant="ES"),
         "sampled": lv.where(sampled="True"),
     }
+    if evaluation.clear_from is not None:
+        groups |= {border: lv.where(border=border) for border in (CLEAR, DROPOUT)}
     qualities = sorted({score.tags["quality"] for score in lv.frames} - {"unknown"})
     groups |= {f"quality {quality}": lv.where(quality=quality) for quality in qualities}
     document: dict[str, Any] = {
@@ -195,6 +236,7 @@ def summarise(evaluation: Evaluation, model: str, dataset: Dataset, split: str) 
             "fingerprint": dataset.fingerprint(),
             "cases": len(lv.per_case()),
             "failed": evaluation.failed,
+            **({} if simulation is None else {"simulation": _signature(simulation)}),
         },
         "frames": evaluation.frames,
         "LV": {name: _summary(scores) for name, scores in groups.items() if scores.frames},
@@ -202,6 +244,9 @@ def summarise(evaluation: Evaluation, model: str, dataset: Dataset, split: str) 
         "ef": dict(_agreements(evaluation.ejections)),
         "area_roughness": _mean(list(evaluation.roughness.values())),
     }
+    if evaluation.clear_from is not None:
+        counts = {border: len(groups[border].frames) for border in (CLEAR, DROPOUT)}
+        document["visibility"] = {"clear_from": evaluation.clear_from, "frames": counts}
     document["table"] = list(_rows(document))
     return document
 
@@ -209,7 +254,8 @@ def summarise(evaluation: Evaluation, model: str, dataset: Dataset, split: str) 
 def write_evaluation(out: Path, evaluation: Evaluation, document: Mapping[str, Any]) -> None:
     """Write the three files."""
     out.mkdir(parents=True, exist_ok=True)
-    dice = evaluation.scores[Structure.LV].per_case()
+    lv, borders = evaluation.scores[Structure.LV], () if evaluation.clear_from is None else (CLEAR, DROPOUT)
+    dice, by_border = lv.per_case(), [lv.where(border=border).per_case() for border in borders]
     header = [
         "case",
         "lv_dice",
@@ -217,20 +263,40 @@ def write_evaluation(out: Path, evaluation: Evaluation, document: Mapping[str, A
         "ef_reference_percent",
         "ef_published_percent",
         "ef_found_percent",
+        *(f"lv_dice_{border}" for border in borders),
     ]
     rows = [
-        [e.case, *(_cell(v) for v in (dice.get(e.case), e.predicted, e.reference, e.published, e.found))]
+        [
+            e.case,
+            *(_cell(v) for v in (dice.get(e.case), e.predicted, e.reference, e.published, e.found)),
+            *(_cell(found.get(e.case)) for found in by_border),
+        ]
         for e in evaluation.ejections
     ]
     atomic_write_text(out / CASES_FILE, _csv(header, rows))
-    header = ["case", "frame", "structure", "instant", "dice", "hd95", "assd"]
+    seen = ["border", "visibility"] if borders else []
+    header = ["case", "frame", "structure", "instant", "dice", "hd95", "assd", *seen]
     frame_rows = [
-        [s.case, s.frame, structure.name, s.tags["instant"], *(_cell(v) for v in (s.dice, s.hd95_pooled, s.assd))]
+        [
+            *(s.case, s.frame, structure.name, s.tags["instant"]),
+            *(_cell(v) for v in (s.dice, s.hd95_pooled, s.assd)),
+            *(s.tags.get(name, "") for name in seen),
+        ]
         for structure, scores in evaluation.scores.items()
         for s in scores.frames
     ]
     atomic_write_text(out / FRAMES_FILE, _csv(header, frame_rows))
     atomic_write_text(out / RESULT_FILE, json.dumps(document, indent=1, allow_nan=False) + "\n")
+
+
+def _signature(simulation: Simulation) -> dict[str, Any]:
+    return {
+        "set": simulation.set_name,
+        "sha256": simulation.sha256,
+        "truth_sha256": simulation.truth_sha256,
+        "title": simulation.title,
+        "changed": list(simulation.changed),
+    }
 
 
 def _summary(scores: SegmentationScores) -> dict[str, Any]:
@@ -274,11 +340,20 @@ def finite(value: Any) -> Any:  # noqa: ANN401
 def _rows(document: Mapping[str, Any]) -> Iterator[list[str]]:
     names = {"all": "LV Dice, scored frames", "sampled": "LV Dice, ten frames ED..ES"}
     for group, found in document["LV"].items():
-        yield [names.get(group, f"LV Dice, {group}"), _with_interval(found["dice"], 100, "%")]
+        if group not in (CLEAR, DROPOUT):
+            yield [names.get(group, f"LV Dice, {group}"), _with_interval(found["dice"], 100, "%")]
     everything = document["LV"]["all"]
     unit = everything["distance_unit"]
     yield ["LV HD95 (pooled distances)", _with_interval(everything["distances"]["hd95_pooled"], 1, unit)]
     yield ["LV ASSD", _with_interval(everything["distances"]["assd"], 1, unit)]
+    for border, count in document.get("visibility", {"frames": {}})["frames"].items():
+        frames = f"{count} {border} frames"
+        if count:
+            found = document["LV"][border]
+            yield [f"LV Dice, {frames}", _with_interval(found["dice"], 100, "%")]
+            yield [f"LV HD95, {frames}", _with_interval(found["distances"]["hd95_pooled"], 1, unit)]
+        else:
+            yield [f"LV Dice, {frames}", "none to score"]
     for name, found in document["structures"].items():
         yield [f"{name} Dice", _with_interval(found["dice"], 100, "%")]
     for name, found in document["ef"].items():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections import Counter
 
 import pytest
 
 from echoseg.cli import simulate
 from echoseg.datasets import open_dataset
+from echoseg.simulator import SETS, BenchmarkSet
 
 SHORT = ("--fps", "10", "--duration", "0.5", "--preset", "easy", "--workers", "1")
 
@@ -98,12 +100,69 @@ def test_real_data_are_never_overwritten(echoseg, tmp_path):
         (["--seed", "-1"], "--seed -1"),
         (["--workers", "0"], "0 workers"),
         (["--preset", "awful"], "invalid choice 'awful'"),
+        (["--set", "simecho-v0"], "invalid choice 'simecho-v0'"),
     ],
 )
 def test_usage_errors_of_simulate(echoseg, tmp_path, words, message):
     answer = echoseg("simulate", tmp_path / "out", *words)
     assert (answer.code, answer.out) == (2, "")
     assert message in answer.err
+
+
+NAME = "simecho-v1-mid"
+
+
+@pytest.fixture
+def small_set(monkeypatch):
+    """The set of that name, for once a small one."""
+    monkeypatch.setitem(SETS, NAME, BenchmarkSet(NAME, "easy", 1, 1, 1, 1, 1, fps=10, duration_s=0.2))
+
+
+def test_a_benchmark_set_is_made_and_known_again(echoseg, small_set, model, tmp_path):
+    answer = echoseg("simulate", tmp_path / "set", "--set", NAME, "--workers", "1")
+    assert (answer.code, answer.err) == (0, "")
+    sha256 = json.loads((tmp_path / "set" / "simulation.json").read_text())["sha256"]
+    first = answer.out.splitlines()[0]
+    assert first == (
+        f"{tmp_path / 'set'}: {NAME} {sha256[:12]}, 4 cines (1 labelled, 1 unlabelled, 1 validation, 1 test)"
+    )
+    assert "echoseg train echoforge-lite --data" in answer.out
+    words = ("evaluate", model, "--data", tmp_path / "set", "-o", tmp_path / "scores", "--frames", "all")
+    answer = echoseg(*words)
+    assert (answer.code, answer.err) == (0, "")
+    assert f"set      {NAME} {sha256[:12]}\n" in answer.out
+    assert "clear frames" in answer.out
+    result = json.loads((tmp_path / "scores" / "evaluation.json").read_text())
+    assert (result["data"]["simulation"]["set"], result["data"]["simulation"]["sha256"]) == (NAME, sha256)
+    (tmp_path / "set" / "Videos" / "easy-train-001.avi").unlink()
+    answer = echoseg(*words)
+    assert answer.code == 0
+    assert f"set      {NAME} {sha256[:12]} (FILES CHANGED: 1)\n" in answer.out
+    assert "files changed or missing: 1, the first is Videos/easy-train-001.avi" in answer.err
+
+
+def test_a_benchmark_set_as_json(echoseg, small_set, tmp_path):
+    document = json.loads(echoseg("simulate", tmp_path / "set", "--set", NAME, "--workers", "1", "--json").out)
+    assert document["set"] == NAME
+    assert document["sha256"] == json.loads((tmp_path / "set" / "simulation.json").read_text())["sha256"]
+    assert document["counts"] == {"labelled": 1, "unlabelled": 1, "validation": 1, "test": 1}
+
+
+def test_help_names_the_sets(echoseg):
+    words = echoseg("simulate", "--help").out
+    assert all(name in words for name in SETS)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["--format camus", "--cines 4", "--splits 1 1 1", "--preset mid", "--seed=0", "--fps 50", "--duration 2"],
+)
+def test_a_set_decides_for_itself(echoseg, tmp_path, words):
+    """Also a value that is the default, or the set's own, is refused rather than passed over."""
+    answer = echoseg("simulate", tmp_path / "out", "--set", NAME, *words.split())
+    assert (answer.code, answer.out) == (2, "")
+    assert f"{re.split('[ =]', words)[0]} and --set contradict each other" in answer.err
+    assert not (tmp_path / "out").exists()
 
 
 def test_check_of_good_data(echoseg, echonet):

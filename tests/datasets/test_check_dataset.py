@@ -163,6 +163,20 @@ class TestEchoNet:
         (finding,) = found(good_echonet.write(), deep=True)
         assert finding.startswith("info: .: EchoNet-Dynamic has no pixel spacing")
 
+    def test_unlabelled_training_videos_are_no_error(self, good_echonet):
+        unknown = {"ef": "", "edv": "", "esv": ""}
+        good_echonet.video("0XC", [], **unknown).video("0XD", [], **unknown)
+        (info, _) = found(good_echonet.write())
+        assert info.startswith(
+            "info: FileList.csv: 2 training videos without tracings, EF and volumes, for example 0XC"
+        )
+
+    def test_lost_labels_are_an_error(self, good_echonet):
+        unknown = {"edv": "", "esv": ""}
+        good_echonet.video("0XC", [], ef=50, **unknown).video("0XD", [], ef="", split="TEST", **unknown)
+        findings = found(good_echonet.write(), "error")
+        assert one(findings, "0XC: 0 usable tracings") and one(findings, "0XD: 0 usable tracings")
+
     def test_rows_other_than_21(self, good_echonet, make):
         good_echonet.video("0XC", [(1, make.tracing(20)[:20]), (4, make.tracing(14))])
         assert one(found(good_echonet.write()), "warning", "0XC: frame 1 has 20 rows instead of 21")

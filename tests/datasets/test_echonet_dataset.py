@@ -178,7 +178,7 @@ def exact(root, stem, n_frames=6):
     for i in range(n_frames):
         masks[i, : 10 + i] = 1
     (root / "EvaluationMasks").mkdir(exist_ok=True)
-    np.savez(root / "EvaluationMasks" / f"{stem}.npz", masks=masks, volume_ml=np.arange(6.0), dropout_db=np.ones(3))
+    np.savez(root / "EvaluationMasks" / f"{stem}.npz", masks=masks, volume_ml=np.arange(6.0), clear_from=0.8)
     return masks
 
 
@@ -218,9 +218,61 @@ def test_evaluation_extras(echonet, big, small):
     echonet.video("0XA", [(1, big), (4, small)]).video("0XB", [(1, big), (4, small)])
     dataset = open_dataset(echonet.write())
     first, second = (dataset.evaluation_extras(case) for case in dataset.cases("train"))
-    assert set(first) == {"volume_ml", "dropout_db"}
+    assert set(first) == {"volume_ml", "clear_from"}
     np.testing.assert_array_equal(first["volume_ml"], np.arange(6.0))
+    assert (first["clear_from"].shape, float(first["clear_from"])) == ((), 0.8)
     assert second == {}
+
+
+UNKNOWN = {"ef": "", "edv": "", "esv": ""}
+
+
+def test_a_training_video_without_any_label_is_an_unlabelled_case(echonet, big, small):
+    """Its exact masks, even bytes that are no archive, are for evaluation only."""
+    echonet.video("0XA", [(1, big), (4, small)]).video("0XB", [], **UNKNOWN)
+    dataset = open_dataset(echonet.write())
+    case = dataset.cases("train")[1]
+    assert (case.id, case.ef_percent, dataset.dropped) == ("0XB", None, {})
+    masks = exact(echonet.root, "0XB")
+    np.testing.assert_array_equal(np.stack(list(dataset.load(case, "all").masks.values())), masks)
+    (echonet.root / "EvaluationMasks" / "0XB.npz").write_bytes(b"no archive")
+    cine = dataset.load(case)
+    assert (len(cine), dict(cine.masks), dict(cine.instants)) == (6, {}, {})
+
+
+@pytest.mark.parametrize(
+    ("tracings", "options"),
+    [
+        (0, {**UNKNOWN, "ef": 55}),
+        (0, {**UNKNOWN, "esv": 55}),
+        (1, UNKNOWN),
+        (0, {**UNKNOWN, "split": "VAL"}),
+        (0, {**UNKNOWN, "split": "TEST"}),
+    ],
+)
+def test_a_video_that_lost_its_labels_is_not_taken_for_an_unlabelled_one(echonet, big, tracings, options):
+    echonet.video("0XA", [(1, big)] * tracings, **options)
+    dataset = open_dataset(echonet.write())
+    assert dataset.dropped == {"fewer than two usable tracings": ("0XA",)}
+    assert dataset.splits() == ()
+
+
+def test_a_video_whose_tracings_are_unreadable_is_not_taken_for_an_unlabelled_one(echonet):
+    root = echonet.video("0XA", [], **UNKNOWN).write()
+    with (root / "VolumeTracings.csv").open("a") as file:
+        file.write("0XA.avi,a,b,c,d,1\n")
+    assert open_dataset(root).dropped == {"fewer than two usable tracings": ("0XA",)}
+
+
+def test_order_of_labels(echonet, big, small):
+    for stem in ("0XA", "0XB", "0XC"):
+        echonet.video(stem, [(1, big), (4, small)])
+    root = echonet.write()
+    assert {case.label_order for case in open_dataset(root).cases("train")} == {None}
+    head, *lines = (root / "FileList.csv").read_text().splitlines()
+    ordered = [f"{line},{order}" for line, order in zip(lines, ("1", "", "0"), strict=True)]
+    (root / "FileList.csv").write_text("\n".join([f"{head},LabelOrder", *ordered]) + "\n")
+    assert [case.label_order for case in open_dataset(root).cases("train")] == [1, None, 0]
 
 
 def test_split_schemes_apply_to_videos(echonet, big, small):

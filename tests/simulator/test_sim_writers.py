@@ -14,6 +14,7 @@ from echoseg.simulator import ClipOptions, simulate, write_camus, write_echonet
 from echoseg.simulator.folder import case_seed
 from echoseg.simulator.geometry import fill_polygon
 from echoseg.simulator.parallel import in_order
+from echoseg.simulator.simulated import CLEAR_FROM
 
 CLIP = ClipOptions(fps=25.0, duration_s=1.3)
 COUNTS = {"TRAIN": 2, "VAL": 1, "TEST": 1}
@@ -73,10 +74,12 @@ def test_echonet_videos_are_read_back(echonet):
 def test_echonet_evaluation_masks_hold_every_frame(echonet):
     for row in _rows(echonet / "FileList.csv"):
         with np.load(echonet / "EvaluationMasks" / f"{row['FileName']}.npz") as stored:
-            masks, volume_ml, dropout_db = stored["masks"], stored["volume_ml"], stored["dropout_db"]
+            masks, volume_ml, visibility = stored["masks"], stored["volume_ml"], stored["visibility"]
+            assert float(stored["clear_from"]) == CLEAR_FROM
         assert masks.shape == (int(row["NumberOfFrames"]), 112, 112)
         assert masks.dtype == np.uint8 and masks.max() == 1
-        assert len(volume_ml) == len(dropout_db) == len(masks)
+        assert len(volume_ml) == len(visibility) == len(masks)
+        assert visibility.min() >= 0 and visibility.max() <= 1
         assert float(row["EDV"]) <= volume_ml.max() + 1e-3
 
 
@@ -168,6 +171,7 @@ def test_simulation_json_says_how_it_was_made(echonet):
     record = json.loads((echonet / "simulation.json").read_text())
     assert (record["layout"], record["seed"], record["preset"]["name"]) == ("echonet", 3, "easy")
     assert record["cines"] == COUNTS and record["fps"] == 25.0
+    assert [case["split"] for case in record["cases"]] == ["TRAIN", "TRAIN", "VAL", "TEST"]
 
 
 def _info(path: Path) -> dict[str, str]:

@@ -60,6 +60,12 @@ def run(args: Sequence[str]) -> int:
     failed = document["data"]["failed"]
     for message in failed.values():
         complain(message)
+    changed = document["data"].get("simulation", {"changed": []})["changed"]
+    if changed:
+        complain(
+            f"{options.data}: not as it was simulated, files changed or missing: {len(changed)}, "
+            f"the first is {changed[0]}; these scores compare with no others; simulate the data again"
+        )
     if options.json:
         write_json(document)
     else:
@@ -73,5 +79,7 @@ def _show(document: dict[str, Any], options: EvaluateOptions) -> None:
         (document["model"], f"{data['layout']}, {options.split}, n = {data['cases']}"),
         [[str(cell) for cell in row] for row in document["table"]],
     )
+    if data.get("simulation", {"set": None})["set"]:
+        say(f"set      {printable(data['simulation']['title'])}")
     say(f"data     {data['fingerprint']}")
     say(f"scores   {printable(str(options.out))}/evaluation.json, cases.csv, frames.csv")

@@ -107,13 +107,21 @@ class CineStore(Sequence[StoredCine]):
         return CineStore([cine for cine in self._cines if cine.labelled])
 
     def split_budget(self, labelled: int | None, seed: int) -> tuple[CineStore, CineStore]:
-        """(labelled, unlabelled) cines under a label budget, drawn by `seed`; None = all that have labels."""
+        """(labelled, unlabelled) cines under a label budget: the first in the data set's order of labels, else drawn by `seed`; None = all that have labels."""
         able = [i for i, cine in enumerate(self._cines) if cine.labelled]
         if not able:
             raise InputError("no training cine has both ED and ES labelled; run `echoseg data check` on the folder")
-        chosen = set(np.random.default_rng([seed, 0x1AB]).permutation(able)[:labelled].tolist())
+        chosen = set(self._label_order(able, seed)[:labelled])
         rest = [cine.without_labels() for i, cine in enumerate(self._cines) if i not in chosen]
         return CineStore([cine for i, cine in enumerate(self._cines) if i in chosen]), CineStore(rest)
+
+    def _label_order(self, able: list[int], seed: int) -> list[int]:
+        """The labelled cines in the data set's own order, or in one drawn by `seed` where it has none."""
+        orders = {i: order for i in able if (order := self._cines[i].case.label_order) is not None}
+        if len(orders) == len(able):
+            return sorted(able, key=orders.__getitem__)
+        drawn: list[int] = np.random.default_rng([seed, 0x1AB]).permutation(able).tolist()
+        return drawn
 
     def gray_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of all gray values, in 0..1."""

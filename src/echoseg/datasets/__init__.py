@@ -3,6 +3,18 @@
 from echoseg.datasets.base import Case, Dataset, Finding, Labels
 from echoseg.datasets.check import check_dataset
 from echoseg.datasets.opening import open_dataset
+from echoseg.datasets.simulation import Simulation, read_simulation
 from echoseg.datasets.splits import SPLITS, SplitScheme
 
-__all__ = ["SPLITS", "Case", "Dataset", "Finding", "Labels", "SplitScheme", "check_dataset", "open_dataset"]
+__all__ = [
+    "SPLITS",
+    "Case",
+    "Dataset",
+    "Finding",
+    "Labels",
+    "Simulation",
+    "SplitScheme",
+    "check_dataset",
+    "open_dataset",
+    "read_simulation",
+]

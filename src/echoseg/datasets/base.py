@@ -10,7 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Generic, Literal, Protocol, TypeVar, get_args, runtime_checkable
 
-from echoseg.cine import Cine, View
+from echoseg.cine import Cine, Float64, View
 from echoseg.datasets.splits import SPLITS, SplitScheme, make_splits
 from echoseg.errors import UsageError
 
@@ -31,6 +31,7 @@ class Case:
         ef_percent: ejection fraction in the data set's own table, None where there is none.
         edv_ml: end-diastolic volume in that table.
         esv_ml: end-systolic volume in that table.
+        label_order: place in the order in which a label budget takes the labelled cases, None where the data set has none.
     """
 
     id: str
@@ -41,6 +42,7 @@ class Case:
     ef_percent: float | None = None
     edv_ml: float | None = None
     esv_ml: float | None = None
+    label_order: int | None = None
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,9 @@ class Dataset(Protocol):
 
     def load(self, case: Case, labels: Labels = "edes") -> Cine:
         """Read a case. "edes": masks of ED and ES and of no other frame. "all": every mask there is, for evaluation."""
+
+    def evaluation_extras(self, case: Case) -> Mapping[str, Float64]:
+        """What else only evaluation may know of a case, by name; empty where there is nothing."""
 
     def fingerprint(self) -> str:
         """SHA-256 over cases, splits, tables and file sizes: equal for equal copies of the data."""
@@ -192,6 +197,11 @@ class ListedDataset(ABC, Generic[R]):
         if labels not in get_args(Labels):
             raise UsageError(f"labels={labels!r} is unknown; choose one of {', '.join(get_args(Labels))}")
         return self._load(self._record(case), labels)
+
+    def evaluation_extras(self, case: Case) -> Mapping[str, Float64]:
+        """What else only evaluation may know of a case, by name; empty where there is nothing."""
+        self._record(case)
+        return {}
 
     def _record(self, case: Case) -> R:
         try:

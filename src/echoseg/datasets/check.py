@@ -12,6 +12,7 @@ from echoseg.datasets.check_folder import check_folder
 from echoseg.datasets.echonet import EchoNetDataset
 from echoseg.datasets.findings import FindingList, Progress, no_progress
 from echoseg.datasets.opening import open_dataset
+from echoseg.datasets.simulation import SHORT, SIMULATION, read_simulation
 from echoseg.errors import InputError
 
 
@@ -42,4 +43,20 @@ def check_dataset(root: Path | str, *, deep: bool = False, progress: Progress = 
         check_echonet(dataset, found, deep, progress)
     else:
         check_folder(dataset, found, deep, progress)
+    check_simulation(root, found)
     return found.result()
+
+
+def check_simulation(root: Path, found: FindingList) -> None:
+    """Whether a simulated folder still is what was simulated, and which benchmark set it is."""
+    simulation = found.attempt(root / SIMULATION, lambda: read_simulation(root))
+    if simulation is None:
+        return
+    for file in simulation.changed:
+        what, cure = f"not as it was simulated ({SIMULATION})", "scores are not those of the set; simulate it again"
+        found.add("warning", file, what, cure)
+    kind = f"benchmark set {simulation.set_name}" if simulation.set_name else "simulated data"
+    state = f"files changed: {len(simulation.changed)}" if simulation.changed else "all files as they were written"
+    content, truth = simulation.sha256[:SHORT], simulation.truth_sha256[:SHORT]
+    what = f"{kind}, {simulation.n_cases} cases, content {content}, without frames {truth}, {state}"
+    found.add("info", SIMULATION, what, "scores compare with those of the same content")

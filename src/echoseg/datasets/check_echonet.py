@@ -28,6 +28,7 @@ def check_echonet(dataset: EchoNetDataset, found: FindingList, deep: bool, progr
         return
     tables, present = dataset.tables, dataset.videos()
     by_stem: dict[str, list[VideoRow]] = {}
+    unlabelled: list[str] = []
     for row in tables.videos:
         by_stem.setdefault(row.stem, []).append(row)
     for done, (stem, rows) in enumerate(by_stem.items()):
@@ -35,12 +36,18 @@ def check_echonet(dataset: EchoNetDataset, found: FindingList, deep: bool, progr
         meta = _check_video(found, present[stem], rows[0], deep) if stem in present else None
         if stem not in present:
             found.add("error", f"Videos/{stem}.avi", "missing", "copy it; the case is left out until then")
-        _check_tracings(found, rows[0], tables.tracings.get(stem, {}), meta)
+        if rows[0].split == "train" and tables.unlabelled(rows[0]):
+            unlabelled.append(stem)
+        else:
+            _check_tracings(found, rows[0], tables.tracings.get(stem, {}), meta)
         progress(done + 1, len(by_stem))
     for stem, lines in tables.unreadable.items():
         what = f"{len(lines)} lines without numbers, the first is line {lines[0]} ({stem or 'no name'})"
         found.add("error", TRACINGS, what, "correct or remove them")
     _check_names(found, set(by_stem), set(tables.tracings), set(present))
+    if unlabelled:
+        what = f"{len(unlabelled)} training videos without tracings, EF and volumes, for example {min(unlabelled)}"
+        found.add("info", FILE_LIST, what, "they are used as unlabelled ones")
     found.duplicates(present.values())
     found.add(
         "info", ".", "EchoNet-Dynamic has no pixel spacing", "volumes are in px3 and distances in pixels; EF needs none"

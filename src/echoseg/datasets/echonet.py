@@ -6,10 +6,11 @@ What the tables get wrong, or only seem to say, and what is done about it:
 * ED is the traced frame with the larger mask, wherever it stands in the table and whenever it comes in the video.
 * A video with fewer than two usable tracings is left out; one whose tracings have other than 21 rows stays if they
   enclose an area. `dropped` has the names and the counts.
+* A training video without any tracing, EF and volumes is an unlabelled one: a case without masks.
 * There is no pixel spacing: volumes are relative, distances are in pixels. Pixels are square.
 
-A folder written by the simulator also holds `EvaluationMasks/<FileName>.npz` with exact masks of every frame. Only
-`load(case, "all")` and `evaluation_extras` open them.
+A folder written by the simulator also holds `EvaluationMasks/<FileName>.npz` with exact masks, volumes and visibility of
+every frame. Only `load(case, "all")` and `evaluation_extras` open them.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg import io
-from echoseg.cine import Cine, Float64, Instant, UInt8, View
+from echoseg.cine import Cine, CineMeta, Float64, Instant, UInt8, View
 from echoseg.datasets.base import Case, Labels, ListedDataset, Listing
 from echoseg.datasets.splits import split_name
 from echoseg.datasets.tables import Table, number, read_table, whole_number
@@ -34,6 +35,7 @@ from echoseg.errors import InputError
 
 N_TRACING_ROWS = 21
 FILE_LIST, TRACINGS, VIDEOS, EVALUATION = "FileList.csv", "VolumeTracings.csv", "Videos", "EvaluationMasks"
+_EXTRAS = ("volume_ml", "visibility", "clear_from")
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,7 @@ class VideoRow:
     esv_ml: float | None
     fps: float | None
     n_frames: int | None
+    label_order: int | None = None
 
 
 @dataclass
@@ -62,6 +65,11 @@ class EchoNetTables:
     videos: list[VideoRow]
     tracings: dict[str, dict[int, Float64]]
     unreadable: dict[str, list[int]] = field(default_factory=dict)
+
+    def unlabelled(self, row: VideoRow) -> bool:
+        """Whether nobody meant to label a video: it is in no line of the tracings and has no volume and no EF."""
+        traced = row.stem in self.tracings or row.stem in self.unreadable
+        return not traced and row.ef_percent is row.edv_ml is row.esv_ml is None
 
 
 def stem_of(file_name: str) -> str:
@@ -101,6 +109,7 @@ def _video_row(table: Table, row: list[str]) -> VideoRow:
         esv_ml=number(table.get(row, "ESV")),
         fps=number(table.get(row, "FPS")),
         n_frames=whole_number(table.get(row, "NumberOfFrames")),
+        label_order=whole_number(table.get(row, "LabelOrder")),
     )
 
 
@@ -116,7 +125,7 @@ def usable_tracings(row: VideoRow, tracings: Mapping[int, Float64]) -> dict[int,
 
 @dataclass(frozen=True)
 class EchoNetRecord:
-    """A case, its video and its tracings."""
+    """A case, its video and its tracings, none for an unlabelled case."""
 
     case: Case
     video: Path
@@ -160,7 +169,7 @@ class EchoNetDataset(ListedDataset[EchoNetRecord]):
                 listing.drop("no split, or two", stem)
             elif stem not in present:
                 listing.drop("video missing", stem)
-            elif len(tracings) < 2:
+            elif len(tracings) < 2 and not (splits[stem] == "train" and self.tables.unlabelled(rows[0])):
                 listing.drop("fewer than two usable tracings", stem)
             else:
                 listing.add(self._make_record(rows[0], splits[stem], present[stem], tracings))
@@ -168,30 +177,39 @@ class EchoNetDataset(ListedDataset[EchoNetRecord]):
 
     @staticmethod
     def _make_record(row: VideoRow, split: str, video: Path, tracings: Mapping[int, Float64]) -> EchoNetRecord:
-        case = Case(row.stem, row.stem, View.A4C, split, None, row.ef_percent, row.edv_ml, row.esv_ml)
+        known = (row.ef_percent, row.edv_ml, row.esv_ml, row.label_order)
+        case = Case(row.stem, row.stem, View.A4C, split, None, *known)
         return EchoNetRecord(case, video, row.fps if row.fps and row.fps > 0 else None, tracings)
 
     def _load(self, record: EchoNetRecord, labels: Labels) -> Cine:
         with io.open_cine(record.video) as stream:
             cine = stream.read()
         meta = replace(cine.meta, fps=record.fps or cine.fps, spacing=None, aspect=1.0, view=View.A4C)
+        traced, instants = self._expert_masks(record, meta) if record.tracings else ({}, {})
+        masks = {frame: traced[frame] for frame in instants.values()}
+        if labels == "all":
+            masks = {**traced, **self._exact_masks(record, cine.frames.shape)}
+        return Cine(meta, cine.frames, masks, instants)
+
+    @staticmethod
+    def _expert_masks(record: EchoNetRecord, meta: CineMeta) -> tuple[dict[int, UInt8], dict[Instant, int]]:
+        """Masks of all traced frames, and which of them are ED and ES."""
         last = max(record.tracings)
-        if last >= len(cine):
-            raise InputError(f"{record.video}: frame {last} is traced, but there are {len(cine)}; copy the video again")
+        if last >= meta.n_frames:
+            raise InputError(
+                f"{record.video}: frame {last} is traced, but there are {meta.n_frames}; copy the video again"
+            )
         traced = {frame: tracing_mask(tracing, meta.shape) for frame, tracing in record.tracings.items()}
         areas = {frame: int(mask.sum()) for frame, mask in traced.items()}
         instants = {Instant.ED: max(areas, key=areas.__getitem__)}
         instants[Instant.ES] = min((frame for frame in areas if frame != instants[Instant.ED]), key=areas.__getitem__)
         if areas[instants[Instant.ES]] == 0:
             raise InputError(f"{record.video}: the tracing lies outside the frames; correct {TRACINGS}")
-        masks = {frame: traced[frame] for frame in instants.values()}
-        if labels == "all":
-            masks = {**traced, **self._exact_masks(record, cine.frames.shape)}
-        return Cine(meta, cine.frames, masks, instants)
+        return traced, instants
 
     def _exact_masks(self, record: EchoNetRecord, shape: tuple[int, ...]) -> dict[int, UInt8]:
-        arrays = self._evaluation_arrays(record)
-        if "masks" not in arrays:
+        arrays = self._evaluation_arrays(record, "masks")
+        if not arrays:
             return {}
         masks = arrays["masks"]
         if masks.shape != shape or masks.dtype != np.uint8:
@@ -202,21 +220,24 @@ class EchoNetDataset(ListedDataset[EchoNetRecord]):
         return dict(enumerate(masks))
 
     def evaluation_extras(self, case: Case) -> Mapping[str, Float64]:
-        """Exact `volume_ml` (T,) and `dropout_db` of a simulated case; empty for data that was not simulated."""
-        arrays = self._evaluation_arrays(self._record(case))
-        return {
-            name: np.asarray(array, np.float64) for name, array in arrays.items() if name in ("volume_ml", "dropout_db")
-        }
+        """What is exactly known of a simulated case; empty for data that was not simulated.
+
+        `volume_ml` (T,); `visibility` (T,) 0..1, part of the endocardium that can be seen; `clear_from`, a number: frames of
+        at least this visibility count as clear.
+        """
+        arrays = self._evaluation_arrays(self._record(case), *_EXTRAS)
+        return {name: np.asarray(array, np.float64) for name, array in arrays.items()}
 
     def _evaluation_path(self, record: EchoNetRecord) -> Path:
         return self.root / EVALUATION / f"{record.case.id}.npz"
 
-    def _evaluation_arrays(self, record: EchoNetRecord) -> dict[str, NDArray[np.generic]]:
+    def _evaluation_arrays(self, record: EchoNetRecord, *names: str) -> dict[str, NDArray[np.generic]]:
+        """Those of the arrays that the file holds."""
         path = self._evaluation_path(record)
         if not path.exists():
             return {}
         try:
             with np.load(path, allow_pickle=False) as archive:
-                return {name: archive[name] for name in archive.files}
+                return {name: archive[name] for name in names if name in archive.files}
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise InputError(f"{path}: cannot be read ({error}); simulate the folder again") from error
