@@ -79,18 +79,125 @@ def a4c_validation(document: Document) -> str:
     )
 
 
+def with_interval(found: Document, scale: float = 100.0) -> str:
+    """A mean difference with its 95 % interval."""
+    low, high = found["interval"]
+    return f"{scale * found['mean']:+.1f} ({scale * low:+.1f} to {scale * high:+.1f})"
+
+
+def simulator_time(document: Document) -> str:
+    """Dice of both networks by seed, and the paired gain of the temporal one."""
+    rows = []
+    for row in document["seeds"]:
+        cells = [f"{100 * row[kind]['dice'][group]:.1f}" for group in ("all", "clear", "dropout") for kind in KINDS]
+        rows.append([str(row["seed"]), *cells, with_interval(row["gain_all"]), with_interval(row["gain_dropout"])])
+    header = [
+        "seed", "all frames, frame-wise", "temporal", "clear, frame-wise", "temporal", "dropout, frame-wise", "temporal",
+        "gain, all frames", "gain, dropout frames",
+    ]  # fmt: skip
+    caption = (
+        f"LV Dice on the 100 test cines of `{document['set']}` ({document['sha256'][:12]}), {document['steps']} steps of {document['batch']} "
+        f"clips of {document['clip']} frames, {document['stride']} frames apart. Gains are paired by cine, with bootstrap 95 % intervals."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+KINDS = ("framewise", "temporal")
+
+
+def simulator_ef(document: Document) -> str:
+    """EF against the true masks, and what the networks make of small and large cavities."""
+    rows = []
+    for kind in KINDS:
+        for split in ("train", "test"):
+            cells = [row[kind][split] for row in document["seeds"]]
+
+            def cell(name: str, digits: int = 1, cells: list[Document] = cells) -> str:
+                return over_seeds([c[name] for c in cells if c[name] is not None], 1, digits)
+
+            biases = [cell(name) for name in ("ef_bias", "ef_bias_clear", "ef_bias_dropout", "ef_mae")]
+            areas = [cell(name, 2) for name in ("area_ratio_ed", "area_ratio_es", "slope")]
+            rows.append([kind.replace("framewise", "frame-wise"), split, *biases, *areas])
+    header = [
+        "network", "cines", "EF bias", "ED and ES clear", "one in dropout", "EF MAE", "area at ED", "area at ES", "slope",
+    ]  # fmt: skip
+    caption = (
+        f"`{document['set']}`, {document['steps']} steps, {len(document['seeds'])} seed(s): mean (range). EF of the predicted masks minus EF of the true "
+        "masks of the same two frames, points; median of found over true area; slope of the square root of the found area over that of the true one."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+def simulator_unlabelled(document: Document) -> str:
+    """Control and mean teacher with 20 labelled cines."""
+    names = {"control": "supervised", "meanteacher": "mean teacher"}
+    rows = []
+    for cell, found in document["cells"].items():
+        kind, name = cell.split()
+        dice = [over_seeds(found["dice"][group], 100) for group in ("ED", "ES", "all", "clear", "dropout")]
+        rows.append([name, names[kind], *dice, over_seeds(found["ef_bias"])])
+    gain = document["gain"]
+    header = ["set", "training", "ED", "ES", "all frames", "clear", "dropout", "EF bias"]
+    caption = (
+        f"LV Dice on 100 test cines, {document['labelled']} labelled training cines, {document['steps']} steps, mean (range) over "
+        f"{len(document['seeds'])} seeds. Gain of the mean teacher, paired by cine after averaging the seeds: all frames {with_interval(gain['all'])}, clear "
+        f"{with_interval(gain['clear'])}, dropout {with_interval(gain['dropout'])}; Wilcoxon p {gain['all']['wilcoxon_p']:.2g} for all frames. The "
+        "intervals hold the spread between cines, not that between seeds."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+def simulator_realism(document: Document) -> str:
+    """Median and range of every statistic, real and simulated."""
+    columns = document["columns"]
+
+    def cell(values: list[float]) -> str:
+        low, middle, high = (f"{v:.2f}" if abs(values[1]) < 5 else f"{v:.0f}" for v in values)
+        return f"{middle} ({low} to {high})"
+
+    rows = [[name, *(cell(found[name]) for found in columns.values())] for name in columns["CAMUS"]]
+    steady = document["frame_correlation"]
+    real, ours = (", ".join(f"{v:.2f}" for v in steady[key]) for key in ("real cine", "standard"))
+    caption = (
+        f"Median (5th to 95th percentile). Correlation of frames 1, 3 and 6 frames apart at {steady['fps']:.0f} frames per second: "
+        f"{real} in the real cine, {ours} in twelve `standard` cines (median)."
+    )
+    return f"{markdown(['ED stills', *columns], rows)}\n\n{caption}"
+
+
+def simulation_to_real(document: Document) -> str:
+    """What a model that has seen simulation alone does on real stills."""
+    rows = []
+    for name, found in document["models"].items():
+        dice, area = found["dice"], found["area_error"]
+        cells = [
+            f"{100 * dice[k]['mean']:.1f} ({100 * dice[k]['interval'][0]:.1f} to {100 * dice[k]['interval'][1]:.1f})"
+            for k in ("all", "ED", "ES")
+        ]
+        ef = found["ef"]
+        rows.append([name, *cells, f"{100 * area:.0f} %", f"{ef['bias']:+.1f}, MAE {ef['mae']:.1f}, r {ef['r']:.2f}"])
+    header = ["trained on", "LV Dice", "ED", "ES", "mean area error", "EF bias"]
+    return f"{markdown(header, rows)}\n\n50 CAMUS validation patients, A4C stills, native size; 95 % intervals by patient. {document['note']}"
+
+
 TABLES = {
-    "a4c_validation": ("src/echoseg/models/a4c/card.md", a4c_validation),
-    "echoforge_vs_framewise_250": ("docs/methods/echoforge.md", echoforge_vs_framewise),
-    "echoforge_vs_framewise_500": ("docs/methods/echoforge.md", echoforge_vs_framewise),
+    "a4c_validation": ("src/echoseg/models/a4c/card.md", "a4c_validation", a4c_validation),
+    "echoforge_vs_framewise_250": ("docs/methods/echoforge.md", "echoforge_vs_framewise_250", echoforge_vs_framewise),
+    "simulation_to_real": ("docs/simulator.md", "simulation_to_real", simulation_to_real),
+    "simulator_ef_mid": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_ef),
+    "simulator_ef_standard": ("docs/simulator.md", "simulator_time_simecho-v1-standard", simulator_ef),
+    "simulator_realism": ("docs/simulator.md", "simulator_realism", simulator_realism),
+    "simulator_time": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_time),
+    "simulator_unlabelled": ("docs/simulator.md", "simulator_unlabelled", simulator_unlabelled),
+    "echoforge_vs_framewise_500": ("docs/methods/echoforge.md", "echoforge_vs_framewise_500", echoforge_vs_framewise),
 }
 
 
 def filled(name: str) -> tuple[Path, str, str]:
     """Page of a table, its text as it is and as it should be."""
-    place, build = TABLES[name]
+    place, source, build = TABLES[name]
     page = ROOT / place
-    document = json.loads((RESULTS / f"{name}.json").read_text(encoding="utf-8"))
+    document = json.loads((RESULTS / f"{source}.json").read_text(encoding="utf-8"))
     before = page.read_text(encoding="utf-8")
     block = f"<!-- table:{name} -->\n{build(document)}\n<!-- end -->"
     pattern = rf"<!-- table:{name} -->.*?<!-- end -->"

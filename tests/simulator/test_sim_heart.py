@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from echoseg.cine import View
-from echoseg.simulator.anatomy import LeftVentricle, atrium_outline, mitral_leaflets, revolved_mm3
+from echoseg.simulator.anatomy import LeftVentricle, atrium_outline, leaflets, revolved_mm3
 from echoseg.simulator.deformation import TissueMotion
 from echoseg.simulator.heart import Heart
 from echoseg.simulator.motion import (
@@ -165,9 +165,9 @@ def test_atrium_shares_the_mitral_plane_with_the_ventricle_on_every_frame():
     assert outline[:, 1].max() == pytest.approx(heart.lv.rest_length + view.atrium_height_mm)
 
 
-def test_mitral_leaflets_start_at_their_hinges_and_open_towards_the_apex():
+def test_leaflets_start_at_their_hinges_and_open_towards_the_apex():
     annulus = np.array([[-15.0, 80.0], [15.0, 80.0]])
-    shut, wide = mitral_leaflets(annulus, 0.0, 50), mitral_leaflets(annulus, 1.0, 50)
-    for leaflets in (shut, wide):
-        np.testing.assert_allclose(leaflets[[0, 50]], annulus)
+    shut, wide = leaflets(annulus, 0.0, 50), leaflets(annulus, 1.0, 50)
+    for drawn in (shut, wide):
+        np.testing.assert_allclose(drawn[[0, 50]], annulus)
     assert shut[:, 1].min() > 74 > wide[:, 1].min()

@@ -1,13 +1,15 @@
 """Speckle statistics, point spread function, artefacts and display against what physics says."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from echoseg.cine import Spacing
-from echoseg.simulator.artefacts import Acoustics, Attenuation, Loss, Shadow
+from echoseg.simulator.artefacts import Acoustics, Attenuation, Closure, Shadow
 from echoseg.simulator.display import Display, ImageGrid, ScanConverter, draw_screen_marks
-from echoseg.simulator.presets import get_preset
-from echoseg.simulator.tissue import Echoes, rayleigh_amplitudes, scatter
+from echoseg.simulator.presets import STYLES, get_preset
+from echoseg.simulator.scatterers import Echoes, rayleigh_amplitudes, scatter
 from echoseg.simulator.ultrasound import MEDIUM_DB, Beamformer, Scanner, SpeckleBank, sample_scanner
 
 NO_SIDE_LOBES_DB = -200.0
@@ -98,7 +100,7 @@ def test_speckle_bank_draws_are_rayleigh_of_unit_power_and_independent():
 
 def test_sampled_scanner_shows_the_whole_heart():
     for seed in range(20):
-        scanner = sample_scanner(np.random.default_rng(seed), 150.0, 80.0, fine=False)
+        scanner = sample_scanner(np.random.default_rng(seed), STYLES["gray"], 150.0, 80.0, fine=False)
         assert 150 <= scanner.depth_mm <= 175
 
 
@@ -119,27 +121,71 @@ def test_moving_shadow_sweeps_in_seconds():
     np.testing.assert_allclose(centre, [0, 12, -12], atol=0.5)
 
 
-def test_loss_acts_in_its_time_and_place_only():
-    loss = Loss(start_s=0.2, end_s=0.25, angle_deg=10, width_deg=8, depth_db=15)
-    r, angle = np.array([[50.0]]), np.array([[10.0, -30.0]])
-    assert not loss.attenuation_db(0.19, r, angle).any() and not loss.attenuation_db(0.25, r, angle).any()
-    np.testing.assert_allclose(loss.attenuation_db(0.22, r, angle), [[15, 0]], atol=1e-6)
+def _closure(**changes) -> Closure:
+    usual = {
+        "start_s": 0.2,
+        "ramp_s": 0.04,
+        "hold_s": 0.1,
+        "angle_deg": 10,
+        "width_deg": 8,
+        "depth_db": 15,
+        "starts_mm": 0,
+    }
+    return Closure(**(usual | changes))
 
 
-def test_easy_preset_has_no_losses_and_attenuation_is_never_negative():
+def test_closure_ramps_holds_and_ends_in_its_place_only():
+    closure, r, angle = _closure(), np.array([[50.0]]), np.array([[10.0, -30.0]])
+    assert not closure.attenuation_db(0.19, r, angle).any() and not closure.attenuation_db(0.39, r, angle).any()
+    np.testing.assert_allclose(closure.attenuation_db(0.22, r, angle), [[7.5, 0]], atol=1e-5)
+    np.testing.assert_allclose(closure.attenuation_db(0.30, r, angle), [[15, 0]], atol=1e-5)
+    np.testing.assert_allclose(closure.attenuation_db(0.36, r, angle), [[7.5, 0]], atol=1e-5)
+
+
+def test_closure_acts_below_its_start():
+    attenuation = _closure(starts_mm=60).attenuation_db(0.3, np.array([[20.0], [100.0]]), np.array([[10.0]]))
+    np.testing.assert_allclose(attenuation, [[0], [15]], atol=0.01)
+
+
+def test_windows_close_as_often_and_as_long_as_the_preset_says():
+    preset = replace(get_preset("standard"), p_shadow=0.0, windows_per_s=2.0, window_s=(0.1, 0.1), p_contact=1.0)
+    point, shut = (np.array([[50.0]]), np.array([[0.0]])), []
+    for seed in range(60):
+        attenuation = Attenuation(np.random.default_rng(seed), preset, 84.0, 5.0)
+        shut.append(np.mean([attenuation.db(time, *point)[0, 0] > 5 for time in np.arange(0, 5, 0.01)]))
+    # a closure of 0.1 s and two ramps of about 0.04 s, half of each above 5 of 18 dB; some overlap
+    assert np.mean(shut) == pytest.approx(1 - np.exp(-2.0 * 0.14), abs=0.04)
+
+
+def test_easy_preset_keeps_its_window_open_and_attenuation_is_never_negative():
     r, angle = np.linspace(0, 150, 20)[:, None], np.linspace(-40, 40, 30)[None]
+    still = replace(get_preset("easy"), p_shadow=0.0)
     for seed in range(20):
+        assert not Attenuation(np.random.default_rng(seed), still, 84.0, 2.0).db(0.7, r, angle).any()
         attenuation = Attenuation(np.random.default_rng(seed), get_preset("hard"), 84.0, 2.0)
         assert min(attenuation.db(time, r, angle).min() for time in (0.0, 0.7, 1.9)) >= 0
 
 
 def test_received_level_of_an_empty_cavity_is_the_contrast_below_tissue():
-    scanner, preset = Scanner(), get_preset("easy")
+    scanner = Scanner()
+    preset = replace(get_preset("easy"), p_shadow=0.0, haze_db=(-90.0, -90.0), noise_db=(-90.0, -90.0), flicker_db=0.0)
     acoustics = Acoustics(np.random.default_rng(3), preset, scanner, 1.0)
-    silence = np.zeros(scanner.shape, np.complex64)
-    level = acoustics.receive(np.random.default_rng(0), silence, 0.0, 0.02)
-    middle = level[150:250, 40:90]
-    assert np.median(middle) == pytest.approx(acoustics.floor_db, abs=8)
+    level = acoustics.receive(np.random.default_rng(0), np.zeros(scanner.shape, np.complex64), 0.0, 0.02)
+    assert 10 * np.log10(np.mean(10 ** (level[200:260, 50:82] / 10))) == pytest.approx(-acoustics.contrast_db, abs=6)
+
+
+def test_ghosts_stand_still_while_speckle_of_blood_does_not():
+    scanner = Scanner()
+    quiet = replace(
+        get_preset("easy"), p_shadow=0.0, haze_db=(-90.0, -90.0), near_field_db=(-90.0, -90.0), noise_db=(-90.0, -90.0),
+        flicker_db=0.0, ghosts=6.0, ghost_db=(0.0, 0.0),
+    )  # fmt: skip
+    acoustics = Acoustics(np.random.default_rng(4), quiet, scanner, 1.0)
+    noise, silence = np.random.default_rng(0), np.zeros(scanner.shape, np.complex64)
+    first, later = (acoustics.receive(noise, silence, time, 0.3) for time in (0.0, 0.3))
+    ghost = first > -10
+    assert 50 < ghost.sum() < 0.2 * ghost.size
+    assert np.abs(first - later)[ghost].mean() < 1.0 < 3.0 < np.abs(first - later)[~ghost].mean()
 
 
 def test_scan_conversion_keeps_a_constant_and_is_black_outside():
@@ -165,8 +211,41 @@ def test_scan_conversion_puts_depth_and_angle_in_place():
     np.testing.assert_allclose(grid.to_image_mm(np.array(x), np.array(z)) / [0.154, 0.308], [row, col])
 
 
-def _display(fine: bool = False) -> Display:
-    return Display(np.random.default_rng(0), get_preset("standard"), Scanner(), -25.0, fine=fine)
+def _display(style: str = "gray") -> Display:
+    return Display(np.random.default_rng(0), STYLES[style], Scanner())
+
+
+@pytest.mark.parametrize("style", STYLES)
+def test_gain_gives_the_operators_gray_whatever_the_level(style):
+    speckle = 8 * np.random.default_rng(1).standard_normal((3, 40, 30)).astype(np.float32)
+    low, high = STYLES[style].mean_gray
+    for level_db in (-60.0, 0.0):
+        display = _display(style)
+        display.adjust_gain(speckle + np.float32(level_db))
+        gray = display.to_gray(speckle + np.float32(level_db))
+        assert low - 2 < np.average(gray.mean(axis=(0, 2)), weights=np.arange(40)) < high + 2
+
+
+def test_styles_differ_in_what_lies_between_black_and_white():
+    ramp = np.linspace(-80, 0, 800, dtype=np.float32)[None, :, None].repeat(30, axis=2)
+    shades = {}
+    for style in ("gray", "contrast"):
+        display = _display(style)
+        display.adjust_gain(ramp)
+        gray = display.to_gray(ramp[0, :, 0])
+        shades[style] = np.mean((gray > 5) & (gray < 250)) * 80
+    assert shades["gray"] > 1.25 * shades["contrast"]
+
+
+def test_mirrored_display_is_the_mirror_image():
+    scanner = Scanner()
+    levels = np.random.default_rng(0).uniform(0, 255, scanner.shape).astype(np.float32)
+    usual, mirrored = (ImageGrid.echonet(scanner, mirrored=flip) for flip in (False, True))
+    shown, flipped = (ScanConverter(scanner, grid)(levels) for grid in (usual, mirrored))
+    np.testing.assert_allclose(shown[:, ::-1].astype(int), flipped, atol=1)
+    x, z = np.array([12.0]), np.array([60.0])
+    row, col = (usual.to_image_mm(x, z) / usual.spacing.row_mm)[0]
+    np.testing.assert_allclose(mirrored.to_image_mm(x, z)[0] / usual.spacing.row_mm, [row, 111 - col])
 
 
 def test_persistence_keeps_a_still_and_spreads_a_flash_evenly_to_both_sides():
@@ -193,7 +272,7 @@ def test_persistence_depends_on_seconds_not_on_frames():
 
 
 def test_gray_scale_is_monotone_from_black_to_white():
-    gray = _display().to_gray(np.linspace(-60, 40, 500, dtype=np.float32))
+    gray = _display().to_gray(np.linspace(-20, 90, 500, dtype=np.float32))
     assert gray[0] == 0 and gray[-1] == 255 and np.all(np.diff(gray) >= 0)
 
 

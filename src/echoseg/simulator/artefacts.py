@@ -1,4 +1,4 @@
-"""What spoils an echo image: shadows, brief acoustic losses, clutter, noise, uneven and unsteady gain.
+"""What spoils an echo image: shadows, acoustic windows that close and open, clutter, noise, uneven and unsteady gain.
 
 Levels are dB relative to bright myocardium; times are seconds. Nothing here depends on the frame rate.
 """
@@ -56,21 +56,40 @@ class Shadow:
 
 
 @dataclass(frozen=True)
-class Loss:
-    """Brief loss of acoustic contact over a part of the sector."""
+class Closure:
+    """The acoustic window closes over a part of the sector, and opens again within the beat.
+
+    Attributes:
+        start_s: when it begins to close.
+        ramp_s: how long it takes to close, and to open.
+        hold_s: how long it stays closed.
+        angle_deg: place.
+        width_deg: half width.
+        depth_db: attenuation while it is closed.
+        starts_mm: depth from which it acts.
+    """
 
     start_s: float
-    end_s: float
+    ramp_s: float
+    hold_s: float
     angle_deg: float
     width_deg: float
     depth_db: float
+    starts_mm: float
+
+    def closed(self, time_s: float) -> float:
+        """How far it is closed, 0..1."""
+        since, left = time_s - self.start_s, self.start_s + 2 * self.ramp_s + self.hold_s - time_s
+        share = min(since, left) / self.ramp_s
+        return float(0.5 - 0.5 * np.cos(np.pi * min(max(share, 0.0), 1.0)))
 
     def attenuation_db(self, time_s: float, r_mm: NDArray[Any], angle_deg: NDArray[Any]) -> NDArray[Any]:
         """Attenuation at points (broadcast)."""
-        if not self.start_s <= time_s < self.end_s:
+        closed = self.closed(time_s)
+        if closed == 0:
             return np.zeros(1)
         across = np.exp(-(((angle_deg - self.angle_deg) / self.width_deg) ** 4))
-        return np.asarray(self.depth_db * across)
+        return np.asarray(closed * self.depth_db * across / (1 + np.exp(-(r_mm - self.starts_mm) / 3)))
 
 
 def _sample_shadows(rng: np.random.Generator, preset: Preset, sector_deg: float) -> tuple[Shadow, ...]:
@@ -95,14 +114,36 @@ def _sample_shadows(rng: np.random.Generator, preset: Preset, sector_deg: float)
     return tuple(shadows)
 
 
-def _sample_losses(rng: np.random.Generator, preset: Preset, sector_deg: float, duration_s: float) -> tuple[Loss, ...]:
-    """Losses at random times, 20-80 ms long, all at the same place of the probe."""
-    angle, width = uniform(rng, (0, 0.4 * sector_deg)), uniform(rng, (8, 20))
-    starts = rng.uniform(0, duration_s, int(rng.poisson(preset.losses_per_s * duration_s)))
-    return tuple(
-        Loss(float(start), float(start) + uniform(rng, (0.02, 0.08)), angle, width, uniform(rng, (8, 22)))
-        for start in starts
-    )
+_CONTACT_DEG = 200.0
+"""Half width of a loss that takes the whole probe."""
+
+
+def _sample_closures(
+    rng: np.random.Generator, preset: Preset, sector_deg: float, duration_s: float
+) -> tuple[Closure, ...]:
+    """Losses at random times at a few places of a patient: lung beside the lateral wall, a rib, the apex, the whole probe."""
+    sites = []
+    for _ in range(int(rng.integers(1, 4))):
+        lateral = rng.random() < 0.65
+        angle = uniform(rng, (0, 0.42 * sector_deg)) if lateral else uniform(rng, (-0.4 * sector_deg, 0))
+        sites.append((angle, uniform(rng, preset.window_width_deg), uniform(rng, (-10, 40))))
+    closures = []
+    for start_s in rng.uniform(-0.2, duration_s, int(rng.poisson(preset.windows_per_s * (duration_s + 0.2)))):
+        angle, width, starts_mm = sites[int(rng.integers(len(sites)))]
+        if rng.random() < preset.p_contact:
+            angle, width, starts_mm = 0.0, _CONTACT_DEG, -30.0
+        closures.append(
+            Closure(
+                start_s=float(start_s),
+                ramp_s=uniform(rng, (0.015, 0.06)),
+                hold_s=uniform(rng, preset.window_s),
+                angle_deg=angle + float(rng.normal(0, 3)),
+                width_deg=width,
+                depth_db=uniform(rng, preset.window_db),
+                starts_mm=starts_mm,
+            )
+        )
+    return tuple(closures)
 
 
 class Attenuation:
@@ -110,9 +151,9 @@ class Attenuation:
 
     def __init__(self, rng: np.random.Generator, preset: Preset, sector_deg: float, duration_s: float) -> None:
         """Draw them."""
-        self._parts: tuple[Shadow | Loss, ...] = (
+        self._parts: tuple[Shadow | Closure, ...] = (
             *_sample_shadows(rng, preset, sector_deg),
-            *_sample_losses(rng, preset, sector_deg, duration_s),
+            *_sample_closures(rng, preset, sector_deg, duration_s),
         )
 
     def db(self, time_s: float, r_mm: NDArray[Any], angle_deg: NDArray[Any]) -> NDArray[Any]:
@@ -133,17 +174,38 @@ def _static_gain_db(rng: np.random.Generator, scanner: Scanner) -> Float64:
     return along[:, None] + (across + edge)[None]
 
 
+def _ghosts(rng: np.random.Generator, preset: Preset, scanner: Scanner) -> Float64:
+    """Amplitude (n_ranges, n_beams) of echoes that stand still: repeats of bright layers, side lobes of ribs.
+
+    They look like pieces of wall, and only time tells them from one.
+    """
+    r, angle = scanner.ranges_mm[:, None], scanner.angles_deg[None]
+    amplitude = np.zeros(scanner.shape)
+    for _ in range(int(rng.poisson(preset.ghosts))):
+        along_beam = rng.random() < 0.4
+        centre_mm = uniform(rng, (12, 0.75 * scanner.depth_mm))
+        centre_deg = uniform(rng, (-0.42 * scanner.sector_deg, 0.42 * scanner.sector_deg))
+        aside_mm = np.deg2rad(angle - centre_deg) * r
+        down_mm = r - centre_mm - uniform(rng, (-0.5, 0.5)) * np.deg2rad(angle - centre_deg) * centre_mm
+        long_mm, thick_mm = uniform(rng, (7, 22)), uniform(rng, (1.0, 3.0))
+        size = (2 * thick_mm, 0.7 * long_mm) if along_beam else (long_mm, thick_mm)
+        shape = (aside_mm / size[0]) ** 4 + (down_mm / size[1]) ** 2
+        amplitude += 10 ** (uniform(rng, preset.ghost_db) / 20) * np.exp(-0.5 * shape)
+    return amplitude
+
+
 def _static_clutter(rng: np.random.Generator, preset: Preset, scanner: Scanner, haze_db: float) -> Complex64:
-    """Reverberation that does not move: haze, near field, and one band below it."""
+    """Reverberation that does not move: haze, layers of the near field, and ghosts."""
     samples = scanner.axial_sd_mm / scanner.range_step_mm, scanner.beam_sd_deg / scanner.beam_step_deg
     speckle = SpeckleBank(rng, scanner.shape, (1.2 * samples[0], 2.2 * samples[1])).draw(rng)
     clouds = gaussian_filter(rng.standard_normal(scanner.shape), (scanner.n_ranges / 14, scanner.n_beams / 8))
     r = scanner.ranges_mm[:, None]
     haze = haze_db + 5 * clouds / clouds.std() - 8 * r / scanner.depth_mm
-    near_db = uniform(rng, preset.near_field_db)
-    near = near_db - r / uniform(rng, (0.7, 1.5))
+    near_db, falloff_mm = uniform(rng, preset.near_field_db), uniform(rng, (0.5, 1.6))
+    layers = 5 * smooth_noise(rng, scanner.n_ranges, 2.0 / scanner.range_step_mm)[:, None]
+    near = near_db - r / falloff_mm + layers
     band = near_db - 16 - ((r - uniform(rng, (18, 40))) / 6) ** 2
-    amplitude = 10 ** (haze / 20) + 10 ** (near / 20) + 10 ** (band / 20)
+    amplitude = 10 ** (haze / 20) + 10 ** (near / 20) + 10 ** (band / 20) + _ghosts(rng, preset, scanner)
     return np.asarray(speckle * amplitude, dtype=np.complex64)
 
 

@@ -10,18 +10,15 @@ from scipy.ndimage import gaussian_filter1d
 
 from echoseg.cine import Float32, Float64, Spacing, UInt8
 from echoseg.simulator.geometry import Mask
-from echoseg.simulator.presets import Preset
+from echoseg.simulator.presets import Style
 from echoseg.simulator.randomness import uniform
 from echoseg.simulator.ultrasound import Scanner
 
-_MEAN_LOG_SPECKLE_DB = 2.5
-"""How far the mean of the logarithm of speckle lies below the logarithm of its mean power."""
-_MARGIN_DB = 12.0
+_FAINTEST_DB = -90.0
+"""Levels below are all equally black on every screen."""
 _GRAY_STEPS = 4096
-_DARKEST_GRAY = 12.0
-"""Mean gray value of the sector below which the operator turns up the gain."""
-_GAIN_STEP_DB = 2.0
-_LARGEST_GAIN_DB = 40.0
+_GAIN_STEP_DB = 0.25
+_LARGEST_GAIN_DB = 80.0
 
 
 @dataclass(frozen=True)
@@ -32,30 +29,37 @@ class ImageGrid:
         shape: (H, W).
         spacing: pixel size.
         left_mm: x of the left border; the upper border lies at the transducer.
+        mirrored: whether x runs to the left, as where the left ventricle is shown on the left.
     """
 
     shape: tuple[int, int]
     spacing: Spacing
     left_mm: float
+    mirrored: bool = False
 
     @classmethod
-    def echonet(cls, scanner: Scanner) -> ImageGrid:
+    def echonet(cls, scanner: Scanner, *, mirrored: bool = False) -> ImageGrid:
         """112 x 112 pixels with the depth over the whole height."""
         size = scanner.depth_mm / 112
-        return cls((112, 112), Spacing(size, size), -scanner.depth_mm / 2)
+        return cls((112, 112), Spacing(size, size), -scanner.depth_mm / 2, mirrored)
 
     @classmethod
-    def camus(cls, scanner: Scanner) -> ImageGrid:
+    def camus(cls, scanner: Scanner, *, mirrored: bool = False) -> ImageGrid:
         """The whole sector in the native, anisotropic pixels of CAMUS."""
         spacing = Spacing(row_mm=0.154, col_mm=0.308)
         half = scanner.depth_mm * np.sin(np.deg2rad(scanner.sector_deg / 2))
         height, width = int(np.ceil(scanner.depth_mm / spacing.row_mm)), int(np.ceil(2 * half / spacing.col_mm))
-        return cls((height, width), spacing, -width / 2 * spacing.col_mm)
+        return cls((height, width), spacing, -width / 2 * spacing.col_mm, mirrored)
+
+    def columns_mm(self) -> Float64:
+        """X (W,) of the centres of the columns."""
+        x = (np.arange(self.shape[1], dtype=np.float64) + 0.5) * self.spacing.col_mm + self.left_mm
+        return np.asarray(-x if self.mirrored else x, dtype=np.float64)
 
     def to_image_mm(self, x: Float64, z: Float64) -> Float64:
         """(y_mm, x_mm) (..., 2) with the centre of the upper left pixel at (0, 0)."""
-        y = z - self.spacing.row_mm / 2
-        return np.stack([y, x - self.left_mm - self.spacing.col_mm / 2], axis=-1)
+        y, across = z - self.spacing.row_mm / 2, -x if self.mirrored else x
+        return np.stack([y, across - self.left_mm - self.spacing.col_mm / 2], axis=-1)
 
 
 class ScanConverter:
@@ -68,7 +72,7 @@ class ScanConverter:
     def __init__(self, scanner: Scanner, grid: ImageGrid) -> None:
         """Compute the weights once; they are the rows of a sparse matrix."""
         z = (np.arange(grid.shape[0])[:, None] + 0.5) * grid.spacing.row_mm
-        x = (np.arange(grid.shape[1])[None] + 0.5) * grid.spacing.col_mm + grid.left_mm
+        x = grid.columns_mm()[None]
         row = np.hypot(x, z) / scanner.range_step_mm
         col = (np.rad2deg(np.arctan2(x, z)) + scanner.sector_deg / 2) / scanner.beam_step_deg
         self.inside: Mask = (row < scanner.n_ranges - 1) & (col >= 0) & (col < scanner.n_beams - 1)
@@ -93,23 +97,20 @@ class ScanConverter:
 class Display:
     """What the scanner's screen does with the received levels."""
 
-    def __init__(
-        self, rng: np.random.Generator, preset: Preset, scanner: Scanner, floor_db: float, *, fine: bool
-    ) -> None:
-        """Draw the operator's settings; `floor_db` is the level of an ideal cavity."""
-        self._black_db = min(floor_db + uniform(rng, preset.black_db), -8.0)
-        self._white_db = uniform(rng, preset.white_db)
-        ramp = np.linspace(0, 1, _GRAY_STEPS) ** uniform(rng, preset.gamma)
+    def __init__(self, rng: np.random.Generator, style: Style, scanner: Scanner) -> None:
+        """Draw the operator's settings; black is at 0 dB until the gain is set by `adjust_gain`."""
+        self._range_db = uniform(rng, style.range_db)
+        self._mean_gray = uniform(rng, style.mean_gray)
+        ramp = np.linspace(0, 1, _GRAY_STEPS) ** uniform(rng, style.gamma)
         self._curve = (255 * ramp).astype(np.float32)
-        smoothing_mm = uniform(rng, preset.smoothing_mm) * (0.55 if fine else 1.0)
-        self._axial_sd = smoothing_mm / scanner.range_step_mm
+        self._gain_db = 0.0
+        self._axial_sd = uniform(rng, style.smoothing_mm) / scanner.range_step_mm
         self._lateral_sd = 0.6 * scanner.beam_sd_deg / scanner.beam_step_deg
-        self._persistence_s = uniform(rng, preset.persistence_s)
+        self._persistence_s = uniform(rng, style.persistence_s)
 
     def reduce_speckle(self, level_db: Float32) -> Float32:
         """Smooth the logarithm of the echo (n_ranges, n_beams)."""
-        level_db += np.float32(_MEAN_LOG_SPECKLE_DB)
-        np.clip(level_db, self._black_db - _MARGIN_DB, self._white_db + _MARGIN_DB / 2, out=level_db)
+        np.clip(level_db, _FAINTEST_DB, None, out=level_db)
         axial = gaussian_filter1d(level_db, self._axial_sd, axis=0, truncate=3)
         return np.asarray(gaussian_filter1d(axial, self._lateral_sd, axis=1, truncate=3), dtype=np.float32)
 
@@ -129,33 +130,47 @@ class Display:
             averaged += np.float32(weight) * padded[shift : shift + len(levels_db)]
         return averaged
 
-    def turn_up(self, levels_db: Float32) -> Float32:
-        """Raise the gain of a cine (T, n_ranges, n_beams) until it is not nearly black."""
+    def adjust_gain(self, levels_db: Float32) -> None:
+        """Choose the gain at which a cine (T, n_ranges, n_beams) has the mean gray value that the operator wants."""
         some_db = levels_db[:: max(1, len(levels_db) // 4)]
         area = np.arange(levels_db.shape[1])  # of a polar sample grows with its depth
-        gain_db = 0.0
-        while gain_db < _LARGEST_GAIN_DB:
-            gray = self.to_gray(some_db + np.float32(gain_db)).mean(axis=(0, 2))
-            if np.average(gray, weights=area) >= _DARKEST_GRAY:
-                break
-            gain_db += _GAIN_STEP_DB
-        return levels_db + np.float32(gain_db) if gain_db else levels_db
+        low, high = -_LARGEST_GAIN_DB, _LARGEST_GAIN_DB + self._range_db
+        while high - low > _GAIN_STEP_DB:
+            self._gain_db = (low + high) / 2
+            too_bright = np.average(self.to_gray(some_db).mean(axis=(0, 2)), weights=area) > self._mean_gray
+            low, high = (low, self._gain_db) if too_bright else (self._gain_db, high)
 
     def to_gray(self, level_db: Float32) -> Float32:
-        """Gray values 0..255 (n_ranges, n_beams) of levels."""
-        scale = np.float32((_GRAY_STEPS - 1) / (self._white_db - self._black_db))
-        steps = np.clip((level_db - np.float32(self._black_db)) * scale, 0, _GRAY_STEPS - 1)
+        """Gray values 0..255 of levels."""
+        scale = np.float32((_GRAY_STEPS - 1) / self._range_db)
+        steps = np.clip((level_db + np.float32(self._gain_db)) * scale, 0, _GRAY_STEPS - 1)
         return np.asarray(self._curve[steps.astype(np.int32)], dtype=np.float32)
 
 
 def draw_screen_marks(rng: np.random.Generator, inside: Mask) -> UInt8:
-    """A probe mark and a piece of a line outside the sector, as many clips have them; uint8 (H, W)."""
+    """Probe mark, scale, lines of text and a piece of an ECG outside the sector; uint8 (H, W), the same on all frames."""
+    height, width = inside.shape
+    unit = max(1, height // 112)
     marks = np.zeros(inside.shape, np.uint8)
+    gray = int(rng.integers(90, 255))
     if rng.random() < 0.8:
-        left = inside.shape[1] // 2 + int(rng.integers(4, 12))
-        marks[2:5, left : left + 3] = rng.integers(90, 255)
-        row, col, length = int(rng.integers(18, 36)), int(rng.integers(90, 102)), int(rng.integers(6, 14))
-        steps = np.arange(length)
-        bottom, right = inside.shape[0] - 1, inside.shape[1] - 1
-        marks[np.minimum(row + steps, bottom), np.minimum(col + steps, right)] = rng.integers(90, 230)
+        left = width // 2 + unit * int(rng.integers(4, 12))
+        marks[2 * unit : 5 * unit, left : left + 3 * unit] = gray
+    if rng.random() < 0.5:
+        right = width - unit * int(rng.integers(2, 6))
+        step = unit * int(rng.integers(8, 20))
+        for row in range(step, height, step):
+            marks[row : row + unit, right - unit * int(rng.integers(1, 3)) : right] = gray
+    for _ in range(int(rng.integers(0, 6))):
+        row, col = int(rng.integers(height)), int(rng.integers(width))
+        letters = rng.random((4, int(rng.integers(6, 26)))) < 0.55
+        block = np.kron(letters, np.ones((unit, unit), bool))[: height - row, : width - col]
+        marks[row : row + block.shape[0], col : col + block.shape[1]][block] = gray
+    if rng.random() < 0.4:
+        column = np.arange(width)
+        beat = (column / width * uniform(rng, (1, 3)) + rng.random()) % 1
+        wave = 7 * np.exp(-(((beat - 0.3) / 0.015) ** 2)) + 1.5 * np.exp(-(((beat - 0.6) / 0.06) ** 2))
+        row = np.rint(height - unit * (4 + wave)).astype(int)
+        for thick in range(unit):
+            marks[np.clip(row + thick, 0, height - 1), column] = gray
     return marks * ~inside

@@ -68,25 +68,27 @@ def ejection_time_s(rr_s: float) -> float:
 
 
 def schedule_beats(rng: np.random.Generator, patient: Patient, duration_s: float) -> tuple[HeartBeat, ...]:
-    """Beats that cover 0 to `duration_s` with at least one more after it; the first starts before 0."""
+    """Beats that cover 0 to `duration_s` with at least one more after it; the first starts before 0.
+
+    What an irregular beat fills and ejects varies in parts of the regular stroke volume, so that every beat empties and fills
+    however little a heart ejects.
+    """
     mean_rr = 60 / patient.heart_rate_bpm
-    regular_esv = patient.edv_ml * (1 - patient.ef_percent / 100)
+    stroke_ml = patient.edv_ml * patient.ef_percent / 100
+    regular_esv = patient.edv_ml - stroke_ml
     now, beats = -float(rng.uniform(0, mean_rr)), list[HeartBeat]()
     while now < duration_s + 2 * mean_rr:
         beat = HeartBeat(now, mean_rr * (1 + 0.03 * rng.standard_normal()), patient.edv_ml, regular_esv)
         if patient.rhythm is Rhythm.ATRIAL_FIBRILLATION:
             filled = (beats[-1].rr_s if beats else mean_rr) / mean_rr - 1  # a long diastole before fills more
-            beat = HeartBeat(
-                start_s=now,
-                rr_s=max(0.38, mean_rr * (1 + 0.22 * rng.standard_normal())),
-                edv_ml=patient.edv_ml * float(np.clip(1 + 0.25 * filled, 0.8, 1.1)),
-                esv_ml=regular_esv * float(np.clip(1 - 0.15 * filled, 0.9, 1.15)),
-            )
+            edv_ml = patient.edv_ml + stroke_ml * float(np.clip(0.4 * filled, -0.35, 0.2))
+            ejected_ml = stroke_ml * float(np.clip(1 + 0.5 * filled, 0.6, 1.15))
+            beat = HeartBeat(now, max(0.38, mean_rr * (1 + 0.22 * rng.standard_normal())), edv_ml, edv_ml - ejected_ml)
         beats.append(beat)
         if patient.rhythm is Rhythm.PREMATURE_BEATS and rng.random() < 0.3:
             beats[-1] = replace(beat, rr_s=0.62 * mean_rr)
-            premature_edv = 0.85 * patient.edv_ml
-            premature_esv = premature_edv - 0.5 * (patient.edv_ml - regular_esv)
+            premature_edv = patient.edv_ml - 0.25 * stroke_ml
+            premature_esv = premature_edv - 0.5 * stroke_ml
             beats.append(HeartBeat(beats[-1].end_s, 1.35 * mean_rr, premature_edv, premature_esv))
         now = beats[-1].end_s
     return tuple(beats)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
 
-from echoseg.cine import View
+from echoseg.cine import Float64, View
 from echoseg.simulator.presets import Preset
 from echoseg.simulator.randomness import uniform
 
@@ -18,6 +18,27 @@ class Rhythm(Enum):
     SINUS = "sinus"
     ATRIAL_FIBRILLATION = "atrial fibrillation"
     PREMATURE_BEATS = "premature beats"
+
+
+class Artery(Enum):
+    """Coronary artery whose territory moves less."""
+
+    LAD = "left anterior descending"
+    RCA = "right coronary"
+    LCX = "left circumflex"
+
+
+@dataclass(frozen=True)
+class Infarct:
+    """A coronary territory that moves less.
+
+    Attributes:
+        artery: whose territory.
+        loss: part of the inward motion that is lost at its centre.
+    """
+
+    artery: Artery
+    loss: float
 
 
 @dataclass(frozen=True)
@@ -34,9 +55,10 @@ class Patient:
         length_to_diameter: long over short axis at end-diastole.
         widest: place of the largest diameter, from apex (0) to annulus (1).
         egg: how much wider the base is than the apex.
-        roundness: diameter perpendicular to the image plane over the one in it.
+        roundness: diameter perpendicular to the plane of the A4C view over the one in it.
         longitudinal_strain: shortening of the long axis at end-systole.
         wall_mm: end-diastolic thickness of the septal, apical and lateral wall.
+        infarct: territory that moves less, if any.
     """
 
     sex: str
@@ -51,13 +73,22 @@ class Patient:
     roundness: float
     longitudinal_strain: float
     wall_mm: tuple[float, float, float]
+    infarct: Infarct | None = None
+
+    def in_view(self, view: View) -> Patient:
+        """The same ventricle as a view cuts it: A2C shows the diameters that A4C does not, on the same long axis.
+
+        So the diameters of both views multiply to the true area of every disc (biplane summation of discs).
+        """
+        if view is View.A4C:
+            return self
+        return replace(self, roundness=1 / self.roundness, length_to_diameter=self.length_to_diameter / self.roundness)
 
 
 @dataclass(frozen=True)
 class _Phenotype:
     """Distribution of volume (log-normal), EF and shape of one kind of heart."""
 
-    share: float
     edv_ml: float
     edv_log_sd: float
     ef_percent: tuple[float, float]
@@ -65,10 +96,10 @@ class _Phenotype:
 
 
 _PHENOTYPES = (
-    _Phenotype(share=0.62, edv_ml=88, edv_log_sd=0.27, ef_percent=(62, 5), length_to_diameter=1.82),  # normal
-    _Phenotype(share=0.18, edv_ml=130, edv_log_sd=0.30, ef_percent=(38, 8), length_to_diameter=1.62),  # reduced EF
-    _Phenotype(share=0.10, edv_ml=185, edv_log_sd=0.20, ef_percent=(27, 7), length_to_diameter=1.50),  # dilated
-    _Phenotype(share=0.10, edv_ml=70, edv_log_sd=0.20, ef_percent=(70, 4), length_to_diameter=1.82),  # hyperdynamic
+    _Phenotype(edv_ml=94, edv_log_sd=0.27, ef_percent=(62, 5), length_to_diameter=1.68),  # normal
+    _Phenotype(edv_ml=130, edv_log_sd=0.30, ef_percent=(38, 8), length_to_diameter=1.56),  # reduced EF
+    _Phenotype(edv_ml=185, edv_log_sd=0.20, ef_percent=(27, 7), length_to_diameter=1.50),  # dilated
+    _Phenotype(edv_ml=75, edv_log_sd=0.20, ef_percent=(70, 4), length_to_diameter=1.68),  # hyperdynamic
 )
 _MALE_OVER_FEMALE_VOLUME = 1.3
 
@@ -79,7 +110,7 @@ def _clipped_normal(rng: np.random.Generator, mean: float, sd: float, low: float
 
 def sample_patient(rng: np.random.Generator, preset: Preset) -> Patient:
     """Draw a patient."""
-    kind = _PHENOTYPES[int(rng.choice(len(_PHENOTYPES), p=[p.share for p in _PHENOTYPES]))]
+    kind = _PHENOTYPES[int(rng.choice(len(_PHENOTYPES), p=preset.hearts))]
     sex = "M" if rng.random() < 0.5 else "F"
     size = _MALE_OVER_FEMALE_VOLUME ** (0.5 if sex == "M" else -0.5)
     edv_ml = float(np.clip(size * kind.edv_ml * np.exp(rng.normal(0, kind.edv_log_sd)), 35, 330))
@@ -98,11 +129,18 @@ def sample_patient(rng: np.random.Generator, preset: Preset) -> Patient:
         roundness=uniform(rng, (0.92, 1.08)),
         longitudinal_strain=uniform(rng, (0.10, 0.20)) * (ef_percent / 60) ** 0.8,
         wall_mm=(
-            _clipped_normal(rng, 9.5, 1.5, 5, 16),
-            _clipped_normal(rng, 6.3, 0.8, 5, 16),
-            _clipped_normal(rng, 9.0, 1.3, 5, 16),
+            _clipped_normal(rng, 11.0, 1.8, 5, 16),
+            _clipped_normal(rng, 9.0, 1.5, 5, 16),
+            _clipped_normal(rng, 10.5, 1.6, 5, 16),
         ),
+        infarct=_sample_infarct(rng, preset),
     )
+
+
+def _sample_infarct(rng: np.random.Generator, preset: Preset) -> Infarct | None:
+    if rng.random() >= preset.p_hypokinesia:
+        return None
+    return Infarct(list(Artery)[int(rng.choice(3, p=[0.5, 0.3, 0.2]))], uniform(rng, (0.40, 0.95)))
 
 
 @dataclass(frozen=True)
@@ -120,6 +158,27 @@ class Hypokinesia:
     loss: float
 
 
+_TERRITORIES = {
+    (Artery.LAD, View.A4C): (0.45, 0.13),
+    (Artery.RCA, View.A4C): (0.14, 0.08),
+    (Artery.LCX, View.A4C): (0.80, 0.12),
+    (Artery.LAD, View.A2C): (0.68, 0.17),
+    (Artery.RCA, View.A2C): (0.22, 0.14),
+}
+"""Centre and standard deviation along the wall of what a view shows of an artery's territory (17-segment model; A2C: inferior wall
+first, anterior wall last). The circumflex artery supplies nothing that A2C shows."""
+
+
+Waves = tuple[float, ...]
+"""Amplitudes of sin(2 pi u), sin(3 pi u), ...: an irregularity that is 0 at both ends of 0 <= u <= 1."""
+
+
+def waves(amplitudes: Waves, place: Float64) -> Float64:
+    """Sum of the waves at places 0..1."""
+    order = np.arange(2, 2 + len(amplitudes))
+    return np.asarray(np.sin(np.pi * place[..., None] * order) @ np.array(amplitudes), dtype=np.float64)
+
+
 @dataclass(frozen=True)
 class ViewGeometry:
     """How one view cuts the heart, and where the heart lies in the sector.
@@ -128,7 +187,11 @@ class ViewGeometry:
         view: A4C or A2C.
         bow: sideways bend of the long axis, as a part of its length.
         septal_bulge: basal bulge of the septum, as a part of the long axis.
-        foreshortening: apparent over true long axis.
+        foreshortening: apparent over true long axis at end-diastole.
+        foreshortening_change: how much more (below 0) or less (above 0) of the missing part is missing at end-systole.
+        profile_waves: irregularity of the diameters, relative.
+        bend_waves: irregularity of the long axis, as a part of its length.
+        wall_waves: irregularity of the wall's thickness, relative.
         hypokinesia: segment that moves less, if any.
         tilt_rad: angle of the long axis to the central beam.
         apex_x_mm: apex across, 0 at the central beam.
@@ -138,10 +201,15 @@ class ViewGeometry:
         breath_phase_rad: its phase at time 0.
         rock_rad: tilt by breathing.
         atrium_height_mm: mitral annulus to atrial roof.
-        atrium_bulge_mm: how much the atrium is wider than the annulus, on each side.
+        atrium_bulge_mm: how much the atrium is wider than the annulus, at the septum and laterally.
+        atrium_lean_mm: sideways shift of its roof.
+        atrium_waves: irregularity of its sides, mm.
         rv_width_mm: width of the right ventricle.
         rv_apex: where the right ventricle begins, as a part of the long axis.
-        right_atrium_mm: half width of the right atrium.
+        rv_wall_mm: thickness of its free wall.
+        rv_waves: irregularity of its free wall, relative to the width.
+        tricuspid_mm: how much nearer to the apex the tricuspid annulus lies than the mitral one.
+        right_atrium_mm: width and height of the right atrium.
         papillary_muscles: whether papillary muscles are cut.
     """
 
@@ -149,6 +217,10 @@ class ViewGeometry:
     bow: float
     septal_bulge: float
     foreshortening: float
+    foreshortening_change: float
+    profile_waves: Waves
+    bend_waves: Waves
+    wall_waves: Waves
     hypokinesia: Hypokinesia | None
     tilt_rad: float
     apex_x_mm: float
@@ -158,36 +230,60 @@ class ViewGeometry:
     breath_phase_rad: float
     rock_rad: float
     atrium_height_mm: float
-    atrium_bulge_mm: float
+    atrium_bulge_mm: tuple[float, float]
+    atrium_lean_mm: float
+    atrium_waves: Waves
     rv_width_mm: float
     rv_apex: float
-    right_atrium_mm: float
+    rv_wall_mm: float
+    rv_waves: Waves
+    tricuspid_mm: float
+    right_atrium_mm: tuple[float, float]
     papillary_muscles: bool
 
 
-def sample_view(rng: np.random.Generator, preset: Preset, view: View) -> ViewGeometry:
+def _sample_waves(rng: np.random.Generator, sd: float, count: int) -> Waves:
+    return tuple(float(value) for value in rng.normal(0, sd, count) / np.sqrt(np.arange(1, count + 1)))
+
+
+def _hypokinesia(rng: np.random.Generator, infarct: Infarct | None, view: View) -> Hypokinesia | None:
+    """What a view shows of an infarct."""
+    spread = rng.normal(0, 1, 2)
+    if infarct is None or (infarct.artery, view) not in _TERRITORIES:
+        return None
+    place, width = _TERRITORIES[infarct.artery, view]
+    return Hypokinesia(float(place + 0.03 * spread[0]), float(width * np.exp(0.15 * spread[1])), infarct.loss)
+
+
+def sample_view(rng: np.random.Generator, preset: Preset, view: View, infarct: Infarct | None = None) -> ViewGeometry:
     """Draw the geometry of a view."""
-    hypokinesia = None
-    if rng.random() < preset.p_hypokinesia:
-        hypokinesia = Hypokinesia(uniform(rng, (0.05, 0.95)), uniform(rng, (0.08, 0.20)), uniform(rng, (0.40, 0.95)))
     shortest, longest = preset.foreshortening
     return ViewGeometry(
         view=view,
         bow=uniform(rng, (-0.05, 0.05)),
         septal_bulge=uniform(rng, (0.0, 0.06)),
         foreshortening=longest - (longest - shortest) * float(rng.beta(1, 2)),
-        hypokinesia=hypokinesia,
+        foreshortening_change=uniform(rng, (-0.8, 0.8)),
+        profile_waves=_sample_waves(rng, 0.035, 4),
+        bend_waves=_sample_waves(rng, 0.010, 4),
+        wall_waves=_sample_waves(rng, 0.09, 8),
+        hypokinesia=_hypokinesia(rng, infarct, view),
         tilt_rad=float(np.deg2rad(rng.normal(2, 9))),
-        apex_x_mm=float(rng.normal(2, 8)),
-        apex_z_mm=uniform(rng, (10, 28)),
+        apex_x_mm=float(rng.normal(5, 7)),
+        apex_z_mm=uniform(rng, (14, 40)),
         breath_mm=uniform(rng, (0, 3)),
         breath_hz=uniform(rng, (0.15, 0.35)),
         breath_phase_rad=uniform(rng, (0, 2 * np.pi)),
         rock_rad=float(np.deg2rad(uniform(rng, (0, 2.5)))),
-        atrium_height_mm=uniform(rng, (34, 58)),
-        atrium_bulge_mm=uniform(rng, (1, 8)),
-        rv_width_mm=uniform(rng, (18, 36)),
-        rv_apex=uniform(rng, (0.20, 0.45)),
-        right_atrium_mm=uniform(rng, (18, 26)),
-        papillary_muscles=bool(rng.random() < 0.5),
+        atrium_height_mm=uniform(rng, (32, 56)),
+        atrium_bulge_mm=(uniform(rng, (0, 4)), uniform(rng, (1, 10))),
+        atrium_lean_mm=float(rng.normal(0, 4)),
+        atrium_waves=_sample_waves(rng, 1.2, 3),
+        rv_width_mm=uniform(rng, (22, 42)),
+        rv_apex=uniform(rng, (0.12, 0.42)),
+        rv_wall_mm=uniform(rng, (3, 6)),
+        rv_waves=_sample_waves(rng, 0.07, 5),
+        tricuspid_mm=uniform(rng, (3, 9)),
+        right_atrium_mm=(uniform(rng, (32, 50)), uniform(rng, (34, 54))),
+        papillary_muscles=bool(rng.random() < 0.6),
     )

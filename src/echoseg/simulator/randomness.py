@@ -21,6 +21,8 @@ class Stream(IntEnum):
     NOISE = 77
     LABELS = 88
     DISPLAY = 99
+    STYLE = 110
+    LAYOUT = 121
 
 
 _VIEW_KEY = {View.A4C: 4, View.A2C: 2}

@@ -16,7 +16,7 @@ from echoseg.simulator.geometry import Mask, Pose, fill_polygon
 from echoseg.simulator.heart import Heart, Outlines
 from echoseg.simulator.motion import VolumeCurve, labelled_instants, schedule_beats
 from echoseg.simulator.patient import Patient, ViewGeometry, sample_patient, sample_view
-from echoseg.simulator.presets import Preset, get_preset
+from echoseg.simulator.presets import STYLES, Preset, Style, get_preset
 from echoseg.simulator.randomness import Stream, stream, uniform
 from echoseg.simulator.simulated import SimulatedCine
 from echoseg.simulator.tissue import Tissue
@@ -28,6 +28,7 @@ Span = Literal["all", "half_beat"]
 _SHORTEST_CINE_S = 1.2
 _P_VISIBLE = 0.95
 """Part of the endocardium that the sonographer brings into the sector."""
+_HALF_SEEN_DB = 10.0
 _P_FILLING = 0.3
 """Chance that a doctor labels end-systole and the end-diastole after it."""
 
@@ -40,20 +41,20 @@ def _times(duration_s: float | None, fps: float, heart_rate_bpm: float) -> Float
 
 
 def _set_up(
-    rng: np.random.Generator, patient: Patient, geometry: ViewGeometry, *, fine: bool
+    rng: np.random.Generator, preset: Preset, style: Style, patient: Patient, geometry: ViewGeometry, *, fine: bool
 ) -> tuple[ViewGeometry, Scanner]:
     """Place the probe as a sonographer does.
 
     The heart is moved away from the probe until all but a small part of the ventricle lies in the sector; the depth shows
-    the ventricle and at least half of the atrium.
+    the ventricle and, as the preset says, some of the atrium.
     """
-    sector_deg = uniform(rng, (72, 92))
+    sector_deg = uniform(rng, style.sector_deg)
     lv = LeftVentricle(patient, geometry, np.array([patient.edv_ml]))
     x, z = Pose(geometry.apex_x_mm, 0.0, geometry.tilt_rad).to_sector(lv.rest_endo[:, 0], lv.rest_endo[:, 1])
     needed = np.abs(x) / np.tan(np.deg2rad(sector_deg / 2)) - z
     apex_z_mm = max(geometry.apex_z_mm, float(np.quantile(needed, _P_VISIBLE)))
-    deepest = apex_z_mm + lv.rest_length + geometry.atrium_height_mm * uniform(rng, (0.5, 1.15))
-    return replace(geometry, apex_z_mm=apex_z_mm), sample_scanner(rng, deepest, sector_deg, fine=fine)
+    deepest = apex_z_mm + lv.rest_length + geometry.atrium_height_mm * uniform(rng, preset.atrium_shown)
+    return replace(geometry, apex_z_mm=apex_z_mm), sample_scanner(rng, style, deepest, sector_deg, fine=fine)
 
 
 @dataclass(frozen=True)
@@ -95,6 +96,7 @@ class _Examination:
     patient: Patient
     curve: VolumeCurve
     heart: Heart
+    style: Style
     scanner: Scanner
     grid: ImageGrid
     times_s: Float64
@@ -115,14 +117,19 @@ def _examine(request: _Request) -> _Examination:
     if request.span == "half_beat":
         first, last = sorted((ed_frame, es_frame))
         times, ed_frame, es_frame = times[first : last + 1], ed_frame - first, es_frame - first
-    geometry = sample_view(request.stream(Stream.VIEW), request.preset, request.view)
-    geometry, scanner = _set_up(request.stream(Stream.SCANNER), patient, geometry, fine=request.fine)
+    geometry = sample_view(request.stream(Stream.VIEW), request.preset, request.view, patient.infarct)
+    style = _choose_style(stream(request.seed, Stream.STYLE), request.preset)
+    geometry, scanner = _set_up(
+        request.stream(Stream.SCANNER), request.preset, style, patient, geometry, fine=request.fine
+    )
+    mirrored = bool(stream(request.seed, Stream.LAYOUT).random() < request.preset.p_mirrored)
     return _Examination(
         patient=patient,
         curve=curve,
         heart=Heart(patient, geometry, curve, times),
+        style=style,
         scanner=scanner,
-        grid=ImageGrid.camus(scanner) if request.fine else ImageGrid.echonet(scanner),
+        grid=(ImageGrid.camus if request.fine else ImageGrid.echonet)(scanner, mirrored=mirrored),
         times_s=times,
         duration_s=duration_s,
         ed_frame=ed_frame,
@@ -130,20 +137,28 @@ def _examine(request: _Request) -> _Examination:
     )
 
 
+def _choose_style(rng: np.random.Generator, preset: Preset) -> Style:
+    """One scanner for all views of a patient."""
+    return STYLES[preset.styles[int(rng.integers(len(preset.styles)))]]
+
+
 def _image(request: _Request, exam: _Examination, acoustics: Acoustics, converter: ScanConverter) -> UInt8:
     """Frames (T, H, W) of an examination."""
     tissue = Tissue(request.stream(Stream.TISSUE), exam.heart, exam.scanner.region, request.preset)
     screen = request.stream(Stream.DISPLAY)
-    display = Display(screen, request.preset, exam.scanner, acoustics.floor_db, fine=request.fine)
+    display = Display(screen, exam.style, exam.scanner)
     beamformer = Beamformer(exam.scanner, acoustics.side_lobe_db)
     noise, step_s = request.stream(Stream.NOISE), 1 / request.fps
     levels_db = np.empty((len(exam.times_s), *exam.scanner.shape), np.float32)
     for frame, time in enumerate(exam.times_s):
         received = acoustics.receive(noise, beamformer(tissue.echoes(frame)), float(time), step_s)
         levels_db[frame] = display.reduce_speckle(received)
-    levels_db = display.turn_up(display.persist(levels_db, step_s))
+    levels_db = display.persist(levels_db, step_s)
+    display.adjust_gain(levels_db)
     frames = np.stack([converter(display.to_gray(level)) for level in levels_db])
-    return frames if request.fine else np.maximum(frames, draw_screen_marks(screen, converter.inside))
+    if screen.random() < request.preset.p_marks:
+        frames = np.maximum(frames, draw_screen_marks(screen, converter.inside))
+    return frames
 
 
 def _paint_labels(outlines: Outlines, grid: ImageGrid, inside: Mask) -> UInt8:
@@ -158,10 +173,14 @@ def _paint_labels(outlines: Outlines, grid: ImageGrid, inside: Mask) -> UInt8:
     return labels
 
 
-def _dropout_db(endo: Float64, attenuation: Attenuation, time_s: float) -> float:
-    """Largest attenuation on the endocardium (M, 2)."""
+def _visibility(endo: Float64, attenuation: Attenuation, scanner: Scanner, time_s: float) -> float:
+    """Mean visibility of an endocardium (M, 2) along its length: 1 where nothing attenuates its echo, 1/2 at 10 dB, 0 outside the sector."""
     x, z = endo.T
-    return float(attenuation.db(time_s, np.hypot(x, z), np.rad2deg(np.arctan2(x, z))).max())
+    r, angle = np.hypot(x, z), np.rad2deg(np.arctan2(x, z))
+    seen = (r < scanner.depth_mm) & (np.abs(angle) < scanner.sector_deg / 2)
+    visible = seen / (1 + (attenuation.db(time_s, r, angle) / _HALF_SEEN_DB) ** 4)
+    step = np.hypot(*np.gradient(endo, axis=0).T)
+    return float(np.average(visible, weights=step))
 
 
 def simulate(
@@ -193,7 +212,10 @@ def simulate(
     acoustics = Acoustics(request.stream(Stream.ACOUSTICS), request.preset, exam.scanner, exam.duration_s)
     converter = ScanConverter(exam.scanner, exam.grid)
     outlines = [exam.heart.outlines(frame) for frame in range(len(exam.times_s))]
-    losses = [_dropout_db(o[0], acoustics.attenuation, float(t)) for o, t in zip(outlines, exam.times_s, strict=True)]
+    visibility = [
+        _visibility(endo, acoustics.attenuation, exam.scanner, float(time))
+        for (endo, _, _), time in zip(outlines, exam.times_s, strict=True)
+    ]
     start, end = float(exam.times_s[0]), float(exam.times_s[-1])
     return SimulatedCine(
         frames=_image(request, exam, acoustics, converter),
@@ -204,12 +226,13 @@ def simulate(
         es_frame=exam.es_frame,
         spacing=exam.grid.spacing,
         contours_mm=np.stack([exam.grid.to_image_mm(*o[0].T) for o in outlines]),
-        dropout_db=np.array(losses, np.float32),
+        visibility=np.array(visibility, np.float32),
         inside_sector=converter.inside,
         r_waves_s=tuple(beat.start_s - start for beat in exam.curve.beats if start <= beat.start_s <= end),
         fps=fps,
         view=view,
         seed=seed,
         preset=request.preset.name,
+        style=exam.style.name,
         patient=exam.patient,
     )

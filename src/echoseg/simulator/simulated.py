@@ -9,6 +9,9 @@ from echoseg.cine import Cine, CineMeta, Float32, Float64, Instant, Spacing, UIn
 from echoseg.simulator.geometry import Mask
 from echoseg.simulator.patient import Patient
 
+CLEAR_FROM = 0.8
+"""Frames with at least this visibility are clear; the others are dropout frames."""
+
 
 @dataclass(frozen=True, eq=False)
 class SimulatedCine:
@@ -24,13 +27,15 @@ class SimulatedCine:
         spacing: pixel size.
         contours_mm: (T, M, 2) endocardium as (y_mm, x_mm) from the centre of the upper left pixel: septal annulus, apex,
             lateral annulus; the mitral plane closes it. It may leave the sector, the labels do not.
-        dropout_db: (T,) largest acoustic loss (shadow or lost contact) on the endocardium.
+        visibility: (T,) share of the endocardium that can be seen, 0..1: acoustic losses (shadows, closed windows) and the border of the
+            sector take from it, weak echoes do not.
         inside_sector: bool (H, W), pixels that show anything.
         r_waves_s: times of the R-waves within the cine.
         fps: frames per second.
         view: A4C or A2C.
         seed: seed of the patient.
         preset: name of the preset.
+        style: name of the scanner's style.
         patient: the patient.
     """
 
@@ -42,13 +47,14 @@ class SimulatedCine:
     es_frame: int
     spacing: Spacing
     contours_mm: Float64
-    dropout_db: Float32
+    visibility: Float32
     inside_sector: Mask
     r_waves_s: tuple[float, ...]
     fps: float
     view: View
     seed: int
     preset: str
+    style: str
     patient: Patient
 
     @property

@@ -16,8 +16,9 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from echoseg.cine import Float64
+from echoseg.simulator.presets import Style
 from echoseg.simulator.randomness import uniform
-from echoseg.simulator.tissue import Echoes, Region
+from echoseg.simulator.scatterers import Echoes, Region
 
 Complex64 = NDArray[np.complex64]
 
@@ -88,14 +89,16 @@ class Scanner:
         )
 
 
-def sample_scanner(rng: np.random.Generator, heart_depth_mm: float, sector_deg: float, *, fine: bool) -> Scanner:
-    """Draw the settings of a scanner that shows a heart which reaches down to `heart_depth_mm`."""
+def sample_scanner(
+    rng: np.random.Generator, style: Style, heart_depth_mm: float, sector_deg: float, *, fine: bool
+) -> Scanner:
+    """Draw the settings of a scanner of a style that shows a heart which reaches down to `heart_depth_mm`."""
     return Scanner(
         depth_mm=float(np.clip(heart_depth_mm * uniform(rng, (1.0, 1.15)), 105, 210)),
         sector_deg=sector_deg,
         wavelength_mm=uniform(rng, (0.45, 0.80)),
-        axial_sd_mm=uniform(rng, (0.40, 0.62)),
-        beam_sd_deg=uniform(rng, (0.60, 1.05)),
+        axial_sd_mm=uniform(rng, style.axial_sd_mm),
+        beam_sd_deg=uniform(rng, style.beam_sd_deg),
         n_ranges=640 if fine else 384,
         n_beams=180 if fine else 132,
     )
