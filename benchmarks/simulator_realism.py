@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[1]
 RESULT = ROOT / "benchmarks" / "results" / "simulator_realism.json"
 FIGURE = ROOT / "docs" / "simulator.png"
 REAL_CINE = "examples_ybr_color.dcm"
+REAL_SECTOR = np.s_[18:208, 56:252]
+"""Rows and columns of its sector; what lies around it is the scanner's menu."""
 PIXEL_MM = 0.308
 SIMULATED = (("standard", "gray"), ("mid", "gray"), ("standard", "contrast"), ("standard", "soft"))
 SEEDS = range(1000, 1040)
@@ -137,7 +139,7 @@ def tile(gray: np.ndarray, row_mm: float, col_mm: float, side: int = 260) -> np.
     image = Image.fromarray(gray).resize(
         (max(1, round(width * scale)), max(1, round(height * scale))), Image.Resampling.BILINEAR
     )
-    page = Image.new("L", (side, side))
+    page = Image.new("L", (side, round(0.92 * side)))
     page.paste(image, ((side - image.width) // 2, 0))
     return np.asarray(page)
 
@@ -164,7 +166,7 @@ def main() -> None:
     }
     document = {"columns": columns, "frame_correlation": {"fps": real.fps, "lags": [1, 3, 6], **correlation}}
     RESULT.write_text(json.dumps(document, indent=1) + "\n")
-    shown = [real.frames[i] for i in (0, 8, 16, 24)]
+    shown = [real.frames[i][REAL_SECTOR] for i in (0, 8, 16, 24)]
     rows = [np.concatenate([tile(frame, 1.0, 1.0) for frame in shown], axis=1)]
     rows += [
         simulated_row(first, 4, "standard", style) for first, style in ((500, "gray"), (520, "soft"), (540, "contrast"))

@@ -18,8 +18,10 @@ from echoseg.recipes.run import build_fabric, build_training, export_run, train_
 from echoseg.train import TrainConfig
 
 SMALL = {
+    "cps": {"backbone": "resnet10t"},
     "echoforge": {"backbone": "resnet10t", "width": 32, "hidden": 32, "layers": 1, "queries": 4},
     "framewise": {"backbone": "resnet10t"},
+    "meanteacher": {"backbone": "resnet10t"},
 }
 
 

@@ -44,7 +44,7 @@ def test_another_preset_changes_the_image_before_the_patient():
     assert easy.frames.tobytes() != hard.frames.tobytes()
 
 
-@pytest.mark.parametrize("preset", ["easy", "standard", "mid", "hard"])
+@pytest.mark.parametrize("preset", ["easy", "standard", "mid", "hard", "broad"])
 @pytest.mark.parametrize("seed", SEEDS)
 def test_everything_that_holds_for_every_cine(seed, preset):
     cine = _short(seed, preset)
@@ -178,6 +178,25 @@ def test_marks_lie_outside_the_sector_and_stay():
     assert marked.frames[0][outside].any() and not bare.frames[:, outside].any()
     assert np.all(marked.frames[:, outside] == marked.frames[0][outside])
     np.testing.assert_array_equal(marked.frames[:, ~outside], bare.frames[:, ~outside])
+
+
+def test_depth_shows_as_much_of_the_atrium_as_the_preset_says():
+    def atrium_mm2(shown: float) -> float:
+        cines = [
+            simulate(seed, preset=_plain(atrium_shown=(shown, shown)), layout="camus", duration_s=0.02)
+            for seed in range(5)
+        ]
+        return sum((c.labels[0] == Structure.LA).sum() * c.spacing.row_mm * c.spacing.col_mm for c in cines)
+
+    assert atrium_mm2(-0.1) < 0.5 * atrium_mm2(1.1)
+
+
+def test_broad_preset_has_larger_hearts_than_standard():
+    volumes = {
+        name: [simulate(seed, preset=name, duration_s=0.02).patient.edv_ml for seed in range(40)]
+        for name in ("standard", "broad")
+    }
+    assert np.median(volumes["broad"]) > 1.05 * np.median(volumes["standard"])
 
 
 def test_both_views_of_a_patient_have_one_style():

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from echoseg.batch import IGNORE, ClipBatch
+from echoseg.data.animated import AnimatedStills
 from echoseg.data.augment import AugmentConfig, augment_clip
 from echoseg.data.clips import clip_indices
 from echoseg.data.store import CineStore, StoredCine
@@ -27,6 +28,7 @@ class StreamConfig:
         augment: ranges of the augmentation.
         mean: gray mean of the training data, 0..1.
         std: gray standard deviation of the training data, 0..1.
+        animate: make the frames between two labelled stills.
     """
 
     clip_length: int = 10
@@ -36,6 +38,7 @@ class StreamConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     mean: float = 0.0
     std: float = 1.0
+    animate: bool = False
 
     def __post_init__(self) -> None:
         if self.clip_length < 1 or self.size < 16 or self.batch < 1:
@@ -50,6 +53,7 @@ class ClipStream:
         if not len(store):
             raise InputError("a stream needs at least one cine; is the split empty?")
         self.store, self.config = store, config
+        self._stills = AnimatedStills(config.clip_length) if config.animate else None
 
     def batch(self, step: int) -> ClipBatch:
         """The batch of a step, the same whenever and wherever it is asked for."""
@@ -64,6 +68,8 @@ class ClipStream:
 
     def _clip(self, position: int) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
         cine, rng = self._cine(position), np.random.default_rng([self.config.seed, 2, position])
+        if self._stills is not None:
+            cine = self._stills(cine)
         index = clip_indices(cine, self.config.clip_length, rng)
         frames = torch.from_numpy(cine.frames[index])
         masks, labelled = clip_masks(cine, index.tolist())

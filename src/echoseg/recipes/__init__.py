@@ -9,12 +9,15 @@ from echoseg.recipes.base import DataConfig, ModelInfo, RunConfig
 
 RECIPES = {
     "a4c-frame": "echoseg.recipes.shipped:a4c_frame",
+    "a4c-sim": "echoseg.recipes.shipped:a4c_sim",
     "camus-echoforge": "echoseg.recipes.echoforge:camus_echoforge",
+    "cps-lite": "echoseg.recipes.baselines:cps_lite",
     "demo-echoforge": "echoseg.recipes.demo:demo_echoforge",
     "demo-framewise": "echoseg.recipes.demo:demo_framewise",
     "echonet-echoforge": "echoseg.recipes.echoforge:echonet_echoforge",
     "echoforge-lite": "echoseg.recipes.echoforge:echoforge_lite",
     "framewise": "echoseg.recipes.framewise:framewise",
+    "meanteacher-lite": "echoseg.recipes.baselines:meanteacher_lite",
 }
 
 __all__ = ["RECIPES", "DataConfig", "ModelInfo", "RunConfig", "recipe"]

@@ -27,6 +27,7 @@ class DataConfig:
         unlabelled_batch: unlabelled clips a step; 0 = the labelled stream alone.
         labelled_cines: label budget; None = all training cines that have labels.
         augment: augmentation of training clips.
+        animate: make the frames between two labelled stills, where a cine has no others; semi-synthetic, for training alone.
     """
 
     size: int = 128
@@ -37,12 +38,15 @@ class DataConfig:
     unlabelled_batch: int = 0
     labelled_cines: int | None = None
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    animate: bool = False
 
     def __post_init__(self) -> None:
         if self.clip_length < 2:
             raise UsageError(f"data.clip_length={self.clip_length}: a clip holds at least ED and ES")
         if self.labelled_cines is not None and self.labelled_cines < 1:
             raise UsageError(f"data.labelled_cines={self.labelled_cines}: must be at least 1")
+        if self.animate and self.clip_length < 3:
+            raise UsageError(f"data.clip_length={self.clip_length}: leaves nothing to animate; take 3 or more")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 
 from echoseg.cine import Structure
-from echoseg.data import CineStore, ClipStream, StreamConfig
+from echoseg.data import CineStore, ClipStream, StreamConfig, is_pair_of_stills
 from echoseg.datasets import Dataset, open_dataset
 from echoseg.engine import ModelConfig, Temporal
 from echoseg.errors import ModelError, UsageError
@@ -100,11 +100,13 @@ def build_training(
     val = _load(dataset, "val", config.data.size, config, progress)
     method = build_method(config.method, config.network)
     check_labels(train, method, dataset)
+    check_stills(train, config, dataset)
     labelled, rest = train.split_budget(config.data.labelled_cines, config.train.seed)
     mean, std = train.gray_statistics()
     stream = StreamConfig(
-        config.data.clip_length, config.data.size, config.data.batch, config.train.seed, config.data.augment, mean, std
-    )
+        config.data.clip_length, config.data.size, config.data.batch, config.train.seed, config.data.augment, mean, std,
+        config.data.animate,
+    )  # fmt: skip
     unlabelled = None
     if config.data.unlabelled_batch and len(rest):
         unlabelled = ClipStream(rest, replace(stream, batch=config.data.unlabelled_batch, seed=config.train.seed + 1))
@@ -142,6 +144,12 @@ def check_labels(store: CineStore, method: Method, dataset: Dataset) -> None:
         raise UsageError(
             f"{dataset.root}: the masks hold no {', '.join(missing)}; train on the LV alone with --network.channels 1"
         )
+
+
+def check_stills(store: CineStore, config: RunConfig, dataset: Dataset) -> None:
+    """Whoever asks for animation means cines of two stills; cines with frames of their own are never animated."""
+    if config.data.animate and not any(map(is_pair_of_stills, store)):
+        raise UsageError(f"{dataset.root}: has no cine of two labelled stills; leave --data.animate out")
 
 
 def model_config(config: RunConfig, method: Method, best: Mapping[str, Any]) -> ModelConfig:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from echoseg.data import AugmentConfig
 from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.recipes.base import DataConfig, ModelInfo, RunConfig
@@ -40,3 +42,18 @@ def a4c_frame() -> RunConfig:
             half=True,
         ),
     )  # fmt: skip
+
+
+def a4c_sim() -> RunConfig:
+    """The network of `a4c-frame` on simulated stills alone: train it on `echoseg simulate DIR --format camus --fps 6`."""
+    return replace(
+        a4c_frame(),
+        data=replace(a4c_frame().data, stored_size=160),
+        model=ModelInfo(
+            name="a4c-sim",
+            summary="Left ventricle, myocardium and left atrium in apical views, learned from simulation alone.",
+            licence="Apache-2.0",
+            limits=("Has never seen a real heart.", "Frame by frame: nothing is known of neighbouring frames."),
+            half=True,
+        ),
+    )

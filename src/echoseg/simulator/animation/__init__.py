@@ -1,0 +1,1 @@
+"""Animated stills: clips made of two real, labelled frames."""
