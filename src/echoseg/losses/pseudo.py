@@ -28,3 +28,27 @@ def confident_bce(
     loss = F.binary_cross_entropy_with_logits(logits, (teacher > 0.5).to(logits.dtype), reduction="none")
     total = torch.where(chosen, loss, 0.0).sum()
     return total / chosen.sum().clamp(min=1), chosen.float().mean()
+
+
+def confident_ce(
+    logits: Float[Tensor, "N K H W"], teacher_logits: Float[Tensor, "N K H W"], threshold: float
+) -> tuple[Float[Tensor, ""], Float[Tensor, ""]]:
+    """Cross-entropy against the teacher's most probable label, on pixels where the teacher is sure.
+
+    Args:
+        logits: student's logits; K = 1 means sigmoid (`confident_bce`), K > 1 softmax.
+        teacher_logits: no gradient flows into them.
+        threshold: least probability of that label for a pixel to count; 0 = every pixel counts.
+
+    Returns:
+        The loss, sum over confident pixels / max(1, their number), and the fraction of pixels that are confident.
+    """
+    teacher = teacher_logits.detach().float()
+    if logits.shape[1] == 1:
+        return confident_bce(logits.float(), teacher.sigmoid(), threshold)
+    confidence, label = teacher.softmax(1).max(1)
+    chosen = confidence >= threshold
+    # replaced, not multiplied by zero: a NaN there would survive in the gradient
+    loss = F.cross_entropy(torch.where(chosen.unsqueeze(1), logits.float(), 0.0), label, reduction="none")
+    total = torch.where(chosen, loss, 0.0).sum()
+    return total / chosen.sum().clamp(min=1), chosen.float().mean()

@@ -9,8 +9,14 @@ from echoseg.errors import UsageError
 from echoseg.methods.base import ExportGraph, Method, StepResult
 
 METHODS = {
+    "css": ("echoseg.methods.css", "Css", "CssConfig"),
+    "cps": ("echoseg.methods.cps", "CPS", "CPSConfig"),
     "echoforge": ("echoseg.methods.echoforge", "EchoForge", "EchoForgeConfig"),
     "framewise": ("echoseg.methods.framewise", "FrameWise", "FrameWiseConfig"),
+    "meanteacher": ("echoseg.methods.meanteacher", "MeanTeacher", "MeanTeacherConfig"),
+    "ncm": ("echoseg.methods.ncm", "NCM", "NCMConfig"),
+    "pkecho": ("echoseg.methods.pkecho", "PKEcho", "PKEchoConfig"),
+    "sscf": ("echoseg.methods.sscf", "SSCF", "SSCFConfig"),
 }
 
 __all__ = ["METHODS", "ExportGraph", "Method", "StepResult", "build_method", "config_class"]
