@@ -9,6 +9,7 @@ from jaxtyping import install_import_hook
 SHAPED = [
     "echoseg.batch",
     "echoseg.data.augment",
+    "echoseg.data.ef",
     "echoseg.data.stream",
     "echoseg.losses",
     "echoseg.methods",

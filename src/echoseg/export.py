@@ -12,15 +12,17 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from echoseg.engine import CARD_FILE, CONFIG_FILE, MODEL_FILE, ModelConfig
+from echoseg.engine import CARD_FILE, CONFIG_FILE, MODEL_FILE, EfConfig, ModelConfig
 from echoseg.errors import ModelError, OutputError
 from echoseg.methods import ExportGraph, Method
+
+Config = TypeVar("Config", ModelConfig, EfConfig)
 
 PARITY = 1e-4
 """Largest difference of a probability, or of a state relative to its largest value, between torch and ONNX Runtime (fp32).
@@ -53,25 +55,39 @@ class Card:
     limits: tuple[str, ...] = ()
     made_by: str = ""
 
-    def text(self, config: ModelConfig) -> str:
+    def text(self, config: ModelConfig | EfConfig) -> str:
         """Markdown."""
         rows = "\n".join(f"| {name} | {value} |" for name, value in self.metrics.items())
         table = f"## Measured\n\n| metric | value |\n|---|---|\n{rows}\n\n" if rows else ""
         limits = "\n".join(f"* {limit}" for limit in (*self.limits, "Research use; not a medical device."))
-        structures = ", ".join(config.structures.values())
         return (
             f"# {config.name} {config.version}\n\n{self.summary}\n\n"
-            f"* Structures: {structures}\n* Input: {config.height} x {config.width} gray pixels, {config.temporal.kind} model\n"
+            f"{_input_and_output(config)}"
             f"* Licence of the weights: {config.licence}\n* Made by: {self.made_by}\n\n"
             f"## Data\n\n{self.data}\n\n{table}## Limits\n\n{limits}\n"
         )
 
 
+def _input_and_output(config: ModelConfig | EfConfig) -> str:
+    pixels = f"{config.height} x {config.width} gray pixels"
+    if isinstance(config, EfConfig):
+        clip = f"clips of {config.clip_length} frames, {config.step_s * 1000:g} ms apart"
+        return f"* Output: ejection fraction, percent, regressed; no masks, no volumes\n* Input: {clip}, {pixels}\n"
+    structures = ", ".join(config.structures.values())
+    return f"* Structures: {structures}\n* Input: {pixels}, {config.temporal.kind} model\n"
+
+
 def export_method(method: Method, config: ModelConfig, card: Card, folder: Path, *, half: bool = False) -> ModelConfig:
+    """Write the model folder of a method that draws masks, see `export_graph`; it is moved to the CPU and set to evaluate."""
+    method = method.cpu().eval()
+    return export_graph(method.export_graph(config.height, config.width), config, card, folder, half=half)
+
+
+def export_graph(graph: ExportGraph, config: Config, card: Card, folder: Path, *, half: bool = False) -> Config:
     """Write `model.onnx`, `config.json` and `card.md`; the folder appears whole or not at all.
 
     Args:
-        method: trained method; it is moved to the CPU and to evaluation mode.
+        graph: the trained network, on the CPU and in evaluation mode.
         config: name, size, normalisation; checksum and parity are filled in here.
         card: text about it.
         folder: where; an existing model folder there is replaced.
@@ -85,17 +101,16 @@ def export_method(method: Method, config: ModelConfig, card: Card, folder: Path,
         OutputError: `folder` holds something that is no part of a model.
     """
     refuse_other_content(folder)
-    method = method.cpu().eval()
-    graph = method.export_graph(config.height, config.width)
     folder.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
         write_onnx(graph, temporary / MODEL_FILE)
         parity = checked_parity(graph, temporary / MODEL_FILE, PARITY, folder)
-        details = {**config.details, "parity_max_abs_probability": parity}
+        compared = "max_abs_probability" if "logits" in graph.output_names else "max_relative"
+        details = {**config.details, f"parity_{compared}": parity}
         if half:
             halve_weights(temporary / MODEL_FILE)
-            details["rounding_max_abs_probability"] = checked_parity(graph, temporary / MODEL_FILE, ROUNDING, folder)
+            details[f"rounding_{compared}"] = checked_parity(graph, temporary / MODEL_FILE, ROUNDING, folder)
         digest = hashlib.sha256((temporary / MODEL_FILE).read_bytes()).hexdigest()
         written = replace(config, sha256={MODEL_FILE: digest}, details=details)
         (temporary / CONFIG_FILE).write_text(written.to_json(), encoding="utf-8")
@@ -185,7 +200,8 @@ def checked_parity(graph: ExportGraph, path: Path, limit: float, folder: Path) -
     parity = measure_parity(graph, path)
     if not parity <= limit:
         raise ModelError(
-            f"{folder}: ONNX and torch differ by {parity:.2g} in a probability, more than {limit:g}; nothing was exported"
+            f"{folder}: ONNX and torch differ by {parity:.2g} in a probability or relative to a value, more than {limit:g}; "
+            "nothing was exported"
         )
     return float(f"{parity:.3g}")
 

@@ -11,13 +11,20 @@ from echoseg.engine import ModelConfig, Segmenter, Temporal
 from echoseg.export import Card, export_method
 from echoseg.methods import METHODS, Method, build_method
 from echoseg.methods.cps import CPSConfig
+from echoseg.methods.css import CssConfig, Cycle
 from echoseg.methods.echoforge import EchoForgeConfig, FlameRise
 from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.methods.meanteacher import MeanTeacherConfig
+from echoseg.methods.ncm import NCMConfig
+from echoseg.methods.pkecho import PKEchoConfig
+from echoseg.methods.sscf import SSCFConfig
 
 SIDE, LENGTH = 64, 5
 
 TINY = {
+    "css": CssConfig(
+        backbone="resnet10t", stages=3, pooling=16, rates=(1, 2, 3), cycle=Cycle(template=3, search=1, phase=1, shift=1)
+    ),
     "cps": CPSConfig(backbone="resnet10t", decoder=(16, 16, 8, 8), ramp=0),
     "echoforge": EchoForgeConfig(
         backbone="resnet10t", width=32, hidden=32, layers=1, queries=4, patch=2,
@@ -25,6 +32,9 @@ TINY = {
     ),
     "framewise": FrameWiseConfig(backbone="resnet10t", decoder=(16, 16, 8, 8)),
     "meanteacher": MeanTeacherConfig(backbone="resnet10t", decoder=(16, 16, 8, 8), ramp=0),
+    "ncm": NCMConfig(backbone="resnet10t", width=32, hidden=32, points=2, boundary_ramp=0),
+    "pkecho": PKEchoConfig(backbone="resnet10t", frames=4),
+    "sscf": SSCFConfig(width=8, ramp=1, unsupervised=2),
 }  # fmt: skip
 
 
@@ -161,16 +171,17 @@ def test_exported_model_gives_the_masks_of_the_method(name, tmp_path):
         method.training_step(clip_batch(step % 2), None, step).loss.backward()
         optimiser.step()
     rng = np.random.default_rng(0)
-    frames = rng.integers(0, 256, (4, SIDE, SIDE), dtype=np.uint8)
+    frames = rng.integers(0, 256, (LENGTH, SIDE, SIDE), dtype=np.uint8)
     config = ModelConfig(
         name="tiny", version="0", structures={1: "LV"}, activation=method.activation, height=SIDE, width=SIDE,
-        mean=0.5, std=0.25, temporal=Temporal(method.temporal), postprocess=(),
+        mean=0.5, std=0.25, temporal=Temporal(method.temporal, LENGTH if method.temporal == "window" else 1),
+        postprocess=(),
     )  # fmt: skip
     export_method(copy.deepcopy(method), config, Card("test", "none"), tmp_path / "tiny")
     segmenter = Segmenter.load(tmp_path / "tiny")
     from echoseg.cine import Cine, CineMeta
 
-    ours = segmenter(Cine(CineMeta("noise", SIDE, SIDE, 4), frames)).masks.to_array()
+    ours = segmenter(Cine(CineMeta("noise", SIDE, SIDE, LENGTH), frames)).masks.to_array()
     gray = (torch.from_numpy(frames).float() / 255 - 0.5) / 0.25
     logits = method.eval()(gray[None, :, None])[0, :, 0]
     theirs = (logits > 0).numpy().astype(np.uint8)

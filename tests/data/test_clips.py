@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from echoseg.data import beat_indices, clip_indices, window_indices
+from echoseg.data import CineStore, beat_indices, beat_step_s, clip_indices, window_indices
 
 frame_numbers = st.integers(0, 500)
 
@@ -62,3 +62,16 @@ def test_frames_of_an_unlabelled_clip_lie_a_thirtieth_of_a_second_apart(make_cin
     cine = make_cine(n_frames=40, fps=fps).without_labels()
     index = clip_indices(cine, 6, np.random.default_rng(0))
     assert np.diff(index).tolist() == [step] * 5
+
+
+def test_the_pace_of_labelled_clips_is_the_median_over_cines(make_cine):
+    """Five frames over 8, 4 and 12 native frames at 50, 25 and 100 per second: 40, 40 and 30 ms."""
+    beats = [(2, 10, 50.0), (9, 5, 25.0), (0, 12, 100.0)]
+    cines = [make_cine(n_frames=14, ed_frame=ed, es_frame=es, fps=fps) for ed, es, fps in beats]
+    assert beat_step_s(CineStore(cines), 5) == pytest.approx(0.04)
+    assert beat_step_s(CineStore(cines[2:]), 5) == pytest.approx(0.03)
+
+
+def test_cines_without_a_rate_or_a_beat_have_no_pace(make_cine):
+    store = CineStore([make_cine(fps=None), make_cine().without_labels(), make_cine(ed_frame=3, es_frame=3)])
+    assert beat_step_s(store, 5) is None

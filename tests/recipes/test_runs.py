@@ -13,15 +13,20 @@ import torch
 from echoseg.datasets import open_dataset
 from echoseg.engine import MODEL_FILE, Segmenter
 from echoseg.errors import ModelError, OutputError, UsageError
+from echoseg.methods.css import Cycle
 from echoseg.recipes import RECIPES, RunConfig, recipe
 from echoseg.recipes.run import build_fabric, build_training, export_run, train_run
 from echoseg.train import TrainConfig
 
 SMALL = {
     "cps": {"backbone": "resnet10t"},
+    "css": {"backbone": "resnet10t", "pooling": 16, "cycle": Cycle(template=3, search=1, phase=1, shift=1)},
     "echoforge": {"backbone": "resnet10t", "width": 32, "hidden": 32, "layers": 1, "queries": 4},
     "framewise": {"backbone": "resnet10t"},
     "meanteacher": {"backbone": "resnet10t"},
+    "ncm": {"backbone": "resnet10t", "width": 32, "hidden": 32, "points": 2},
+    "pkecho": {"backbone": "resnet10t"},
+    "sscf": {"width": 8},
 }
 
 
@@ -29,11 +34,16 @@ def shrunk(name: str, **data: object) -> RunConfig:
     """Two steps of a recipe, an epoch each, at 64 px with a small encoder; everything else is the recipe's."""
     config = recipe(name)
     stored = None if config.data.stored_size is None else 96
+    window = None if config.data.unlabelled_clip_length is None else 5
+    budget = None if config.data.labelled_cines is None else 2
     return dataclasses.replace(
         config,
         network=dataclasses.replace(config.network, **SMALL[config.method]),
         data=dataclasses.replace(
-            config.data, **{"size": 64, "stored_size": stored, "batch": 1, "clip_length": 3} | data
+            config.data,
+            **{"size": 64, "stored_size": stored, "batch": 1, "clip_length": 3, "unlabelled_clip_length": window}
+            | {"labelled_cines": budget}
+            | data,
         ),
         train=dataclasses.replace(config.train, steps=2, steps_per_epoch=1, precision="32-true"),
     )

@@ -309,6 +309,7 @@ def _document(batch: Batch, records: Sequence[CaseRecord], worker: Worker | None
     keys = (
         "ef_percent",
         "ef_range",
+        "ef_regressed",
         "edv",
         "esv",
         "unit",
@@ -328,7 +329,7 @@ def _document(batch: Batch, records: Sequence[CaseRecord], worker: Worker | None
         "run": str(batch.record_dir / "run.json"),
         "cases": [
             {"case": one.case, "source": one.source, "status": one.status, "error": one.error}
-            | ({key: one.result[key] for key in keys} if one.result is not None else {})
+            | ({key: one.result.get(key) for key in keys} if one.result is not None else {})
             for one in records
         ],
     }

@@ -10,11 +10,12 @@ from tyro.conf import Positional, arg
 
 from echoseg.cli.batch import make_folder
 from echoseg.cli.meter import Meter
-from echoseg.cli.models import load_segmenter
+from echoseg.cli.models import load_regressor, load_segmenter, regresses_ef
 from echoseg.cli.options import DataFolder, Flag, OutFolder, Threads, parse
 from echoseg.cli.output import complain, printable, say, write_json
 from echoseg.cli.table import show_table
 from echoseg.datasets import open_dataset
+from echoseg.engine import EfRegressor
 from echoseg.errors import PartialFailureError
 
 
@@ -22,12 +23,16 @@ from echoseg.errors import PartialFailureError
 class EvaluateOptions:
     """Score a model on the labelled frames of a data folder: Dice, distances, agreement of the ejection fraction.
 
+    A model that regresses the ejection fraction is scored by its error against the values in the data's table.
+
     Attributes:
         model: name of a model that ships (see `echoseg info`), a model folder, or the folder of a training run.
         data: data folder in a layout that `echoseg data check` knows.
         out: folder for evaluation.json, cases.csv and frames.csv.
         split: cases to score.
         frames: frames to score: end-diastole and end-systole, or all that have masks.
+        seeds: random clips of every case, for a model that regresses the ejection fraction.
+        mirror: play half of each case backwards before and after it, for such a model and data that show half a beat.
         threads: CPU threads of the network.
         json: write one line of JSON to stdout in place of the table.
     """
@@ -37,6 +42,8 @@ class EvaluateOptions:
     out: OutFolder
     split: Literal["train", "val", "test"] = "test"
     frames: Literal["edes", "all"] = "edes"
+    seeds: int = 5
+    mirror: Flag = False
     threads: Threads = None
     json: Flag = False
 
@@ -44,19 +51,29 @@ class EvaluateOptions:
 def run(args: Sequence[str]) -> int:
     """Evaluate what a command line names."""
     options = parse(EvaluateOptions, "evaluate", args)
+    from echoseg.ef_evaluation import evaluate_ef
     from echoseg.evaluation import evaluate_model
 
     dataset = open_dataset(options.data)
-    segmenter = load_segmenter(options.model, options.threads)
+    regresses = regresses_ef(options.model)
+    model = (
+        load_regressor(options.model, options.threads) if regresses else load_segmenter(options.model, options.threads)
+    )
     make_folder(options.out)
     with Meter() as meter:
 
         def progress(done: int, total: int) -> None:
             meter.show("evaluate", done, total)
 
-        document = evaluate_model(
-            segmenter, dataset, split=options.split, frames=options.frames, out=options.out, progress=progress
-        )
+        if isinstance(model, EfRegressor):
+            document = evaluate_ef(
+                model, dataset, split=options.split, seeds=options.seeds, mirror=options.mirror, out=options.out,
+                progress=progress,
+            )  # fmt: skip
+        else:
+            document = evaluate_model(
+                model, dataset, split=options.split, frames=options.frames, out=options.out, progress=progress
+            )
     failed = document["data"]["failed"]
     for message in failed.values():
         complain(message)
@@ -82,4 +99,5 @@ def _show(document: dict[str, Any], options: EvaluateOptions) -> None:
     if data.get("simulation", {"set": None})["set"]:
         say(f"set      {printable(data['simulation']['title'])}")
     say(f"data     {data['fingerprint']}")
-    say(f"scores   {printable(str(options.out))}/evaluation.json, cases.csv, frames.csv")
+    files = "evaluation.json, cases.csv" + ("" if "task" in document else ", frames.csv")
+    say(f"scores   {printable(str(options.out))}/{files}")

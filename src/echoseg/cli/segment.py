@@ -10,7 +10,7 @@ from typing import Annotated
 from tyro.conf import arg
 
 from echoseg.cli.batch import Batch, Watch, run_batch, with_full_source
-from echoseg.cli.models import load_segmenter
+from echoseg.cli.models import load_regressor, load_segmenter
 from echoseg.cli.options import (
     Flag,
     Formats,
@@ -24,8 +24,8 @@ from echoseg.cli.options import (
 )
 from echoseg.cli.output import complain, printable
 from echoseg.cli.sources import Source, find_cines
-from echoseg.clinical import measure_cine
-from echoseg.engine import Segmenter
+from echoseg.clinical import measure_cine, with_regressed
+from echoseg.engine import EfRegressor, Segmenter
 from echoseg.io import open_cine
 from echoseg.report import FORMATS, write_case
 from echoseg.report.result import Document
@@ -39,6 +39,7 @@ class SegmentOptions:
         inputs: cines (DICOM, AVI, MP4, MKV, GIF, NIfTI, MetaImage, NPZ), folders of images, or folders to search for cines.
         out: folder of the results: one folder a case, summary.csv and run.json.
         model: name of a model that ships (see `echoseg info`), or a model folder.
+        ef_model: folder of a model that regresses the ejection fraction; its number is reported beside the one from the masks.
         spacing_mm: size of a pixel in mm, or ROW,COL where pixels are not square, in place of what the file says.
         fps: frames per second, in place of what the file says.
         formats: what to write beside result.json.
@@ -51,6 +52,7 @@ class SegmentOptions:
     inputs: Inputs
     out: OutFolder
     model: Annotated[str, arg(metavar="NAME|DIR")] = "a4c"
+    ef_model: Annotated[str | None, arg(metavar="NAME|DIR", help_behavior_hint="(default: none)")] = None
     spacing_mm: SpacingMm = None
     fps: Fps = None
     formats: Formats = FORMATS
@@ -66,6 +68,7 @@ class _Segmentation:
 
     segmenter: Segmenter
     options: SegmentOptions
+    regressor: EfRegressor | None = None
 
     @property
     def model(self) -> str:
@@ -77,7 +80,15 @@ class _Segmentation:
             cine = watch(stream)
             segmentation = with_full_source(self.segmenter(cine), source.path)
             indices = measure_cine(segmentation)
+            if self.regressor is not None:
+                indices = with_regressed(indices, self.regressor(stream))
             return write_case(case_dir, segmentation, indices, cine, options.formats, licence=config.licence)
+
+
+def _prepared(options: SegmentOptions) -> _Segmentation:
+    """Load what the call needs."""
+    regressor = None if options.ef_model is None else load_regressor(options.ef_model, options.threads)
+    return _Segmentation(load_segmenter(options.model, options.threads), options, regressor)
 
 
 def run(args: Sequence[str]) -> int:
@@ -96,4 +107,4 @@ def run(args: Sequence[str]) -> int:
         as_json=options.json,
         ignored=len(sources.ignored),
     )
-    return run_batch(batch, lambda: _Segmentation(load_segmenter(options.model, options.threads), options))
+    return run_batch(batch, lambda: _prepared(options))

@@ -46,8 +46,14 @@ def show_table(header: Sequence[str], rows: Iterable[Sequence[str]], *, right: I
 
 def show_cases(out: Path, record_dir: Path, records: Sequence[CaseRecord]) -> None:
     """The numbers of every case, and where the rest is."""
-    header = ("case", "EF", "EDV", "ESV", "beats", "quality", "because")
-    show_table(header, [_case_row(one) for one in records], right=(1, 2, 3, 4))
+    header = ["case", "EF", "EDV", "ESV", "beats", "quality", "because"]
+    rows = [list(_case_row(one)) for one in records]
+    regressed = [_regressed(one) for one in records]
+    if any(regressed):
+        header[1:2] = ["EF, volumes", "EF, regressed"]
+        for row, cell in zip(rows, regressed, strict=True):
+            row.insert(2, cell or NOT_KNOWN)
+    show_table(header, rows, right=range(1, len(header) - 2))
     done = [one for one in records if one.result is not None]
     folder = out / (done[0].case if len(done) == 1 else "CASE")
     has_report = (out / done[0].case / REPORT_FILE).is_file()
@@ -65,6 +71,12 @@ def _case_row(one: CaseRecord) -> tuple[str, ...]:
     flag, reasons = result["quality"]["flag"], result["quality"]["reasons"]
     because = "" if flag == "pass" or not reasons else reasons[0]
     return one.case, ef, _volume(result, "edv"), _volume(result, "esv"), str(result["n_beats"]), flag, because
+
+
+def _regressed(one: CaseRecord) -> str | None:
+    """What a network read off the frames, None where none was asked."""
+    found = None if one.result is None else one.result.get("ef_regressed")
+    return None if found is None else f"{found['ef_percent']:.0f} %"
 
 
 def _volume(result: Document, key: str) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, make_dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Protocol, cast
+from typing import TYPE_CHECKING, Annotated, Any, Protocol, TypeVar, cast
 
 import tyro
 from tyro.conf import FlagCreatePairsOff, arg
@@ -19,7 +19,9 @@ from echoseg.cli.output import printable, say
 from echoseg.errors import UsageError
 
 if TYPE_CHECKING:
-    from echoseg.recipes import RunConfig
+    from echoseg.recipes import EfRunConfig, RunConfig
+
+AnyRun = TypeVar("AnyRun", bound="RunConfig | EfRunConfig")
 
 
 @dataclass(frozen=True)
@@ -54,17 +56,17 @@ class _Parsed(Protocol):
 def run(args: Sequence[str]) -> int:
     """Train as a command line asks for."""
     require("train", "train")
-    from echoseg.recipes import RECIPES, recipe
+    from echoseg.recipes import EF_RECIPES, RECIPES, ef_recipe, recipe
 
     if not args:
-        raise UsageError(f"train: no recipe is given; choose one of {', '.join(RECIPES)}")
+        raise UsageError(f"train: no recipe is given; choose one of {', '.join(RECIPES | EF_RECIPES)}")
     name, *rest = args
     if name in ("-h", "--help"):
         say(recipe_list())
         return 0
     if name.startswith("-"):
         raise UsageError(f"train {name}: the name of a recipe comes first; `echoseg train --help` lists them")
-    default = recipe(name)
+    default = ef_recipe(name) if name in EF_RECIPES else recipe(name)
     options, config = parse_recipe(name, default, rest)
     from echoseg.recipes.run import train_run
 
@@ -72,11 +74,11 @@ def run(args: Sequence[str]) -> int:
         folder = train_run(
             config, options.data_dir, options.out, device=options.device, resume=options.resume, progress=meter.show
         )
-    say(_text(folder, options))
+    say(_text(folder, options, "--ef-model" if name in EF_RECIPES else "--model"))
     return 0
 
 
-def parse_recipe(name: str, default: RunConfig, args: Sequence[str]) -> tuple[_Parsed, RunConfig]:
+def parse_recipe(name: str, default: AnyRun, args: Sequence[str]) -> tuple[_Parsed, AnyRun]:
     """The words after a recipe's name.
 
     Args:
@@ -111,11 +113,12 @@ def parse_recipe(name: str, default: RunConfig, args: Sequence[str]) -> tuple[_P
 
 def recipe_list() -> str:
     """Help on the recipes: their names, and the first line of what each says of itself."""
-    from echoseg.recipes import RECIPES
+    from echoseg.recipes import EF_RECIPES, RECIPES
 
-    width = max(map(len, RECIPES))
+    every = RECIPES | EF_RECIPES
+    width = max(map(len, every))
     lines = []
-    for name, place in RECIPES.items():
+    for name, place in every.items():
         module, _, function = place.partition(":")
         doc = getattr(import_module(module), function).__doc__ or ""
         lines.append(f"  {name:<{width}}  {doc.strip().splitlines()[0] if doc else ''}".rstrip())
@@ -126,11 +129,11 @@ def recipe_list() -> str:
     )
 
 
-def _text(folder: Path, options: _Parsed) -> str:
+def _text(folder: Path, options: _Parsed, flag: str) -> str:
     model, data = (shlex.quote(printable(str(path))) for path in (folder, options.data_dir))
     return (
         f"model  {model}\n\n"
         "how to go on:\n"
         f"  echoseg evaluate {model} --data {data} -o scores\n"
-        f"  echoseg segment CINE... -o results --model {model}"
+        f"  echoseg segment CINE... -o results {flag} {model}"
     )

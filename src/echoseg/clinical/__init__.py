@@ -21,9 +21,10 @@ from echoseg.clinical.ejection import (
     summarise,
 )
 from echoseg.clinical.frames import METHODS, FrameMeasure, FrameSeries, measure_frame, measure_frames
-from echoseg.clinical.indices import Indices, measure_cine
+from echoseg.clinical.indices import Indices, measure_cine, with_regressed
 from echoseg.clinical.outline import Outline, find_outline
 from echoseg.clinical.quality import Quality, QualityFlag, QualityLimits, area_jitter, assess
+from echoseg.clinical.regressed import RegressedEf
 
 __all__ = [
     "METHODS",
@@ -39,6 +40,7 @@ __all__ = [
     "Quality",
     "QualityFlag",
     "QualityLimits",
+    "RegressedEf",
     "VolumeCurve",
     "area_jitter",
     "area_length",
@@ -58,4 +60,5 @@ __all__ = [
     "simpson_single_plane",
     "summarise",
     "volume_curve",
+    "with_regressed",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from echoseg.cine import CineMeta, Segmentation
 from echoseg.clinical.beats import Beat, find_beats
@@ -11,6 +11,7 @@ from echoseg.clinical.curve import VolumeCurve, curve_of, spacing_to_measure
 from echoseg.clinical.ejection import Ejection, EjectionSummary, ejections, heart_rate, summarise
 from echoseg.clinical.frames import SIMPSON_SINGLE_PLANE, measure_frames
 from echoseg.clinical.quality import Quality, assess
+from echoseg.clinical.regressed import RegressedEf
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,7 @@ class Indices:
         summary: volumes over all beats, None where no beat could be measured.
         quality: whether to trust them.
         warnings: sentences that a user must see, those of the cine included.
+        regressed: ejection fraction that a network read off the frames, beside the one from the masks; None where none was asked.
     """
 
     curve: VolumeCurve
@@ -32,6 +34,7 @@ class Indices:
     summary: EjectionSummary | None
     quality: Quality
     warnings: tuple[str, ...]
+    regressed: RegressedEf | None = None
 
 
 def measure_cine(segmentation: Segmentation, *, method: str = SIMPSON_SINGLE_PLANE) -> Indices:
@@ -63,6 +66,12 @@ def measure_cine(segmentation: Segmentation, *, method: str = SIMPSON_SINGLE_PLA
     summary = summarise(found, heart_rate(beats, meta.fps))
     quality = assess(segmentation, curve, beats, series, summary)
     return Indices(curve, beats, found, summary, quality, (*meta.warnings, *_unknown(meta)))
+
+
+def with_regressed(indices: Indices, regressed: RegressedEf) -> Indices:
+    """The same with an ejection fraction that a network read off the frames, and its warnings."""
+    warnings = tuple(dict.fromkeys((*indices.warnings, *regressed.warnings)))
+    return replace(indices, regressed=regressed, warnings=warnings)
 
 
 def _unknown(meta: CineMeta) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -122,6 +122,15 @@ class CineStore(Sequence[StoredCine]):
             return sorted(able, key=orders.__getitem__)
         drawn: list[int] = np.random.default_rng([seed, 0x1AB]).permutation(able).tolist()
         return drawn
+
+    def named(self, cases: Collection[str]) -> CineStore:
+        """The cines of these names, in the order of the store; names that it does not hold are passed over."""
+        wanted = frozenset(cases)
+        return CineStore([cine for cine in self._cines if cine.case.id in wanted])
+
+    def without_labels(self) -> CineStore:
+        """The same cines as members of the unlabelled stream."""
+        return CineStore([cine.without_labels() for cine in self._cines])
 
     def gray_statistics(self) -> tuple[float, float]:
         """Mean and standard deviation of all gray values, in 0..1."""

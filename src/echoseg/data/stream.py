@@ -11,7 +11,7 @@ from torch import Tensor
 from echoseg.batch import IGNORE, ClipBatch
 from echoseg.data.animated import AnimatedStills
 from echoseg.data.augment import AugmentConfig, augment_clip
-from echoseg.data.clips import clip_indices
+from echoseg.data.clips import STEP_S, clip_indices
 from echoseg.data.store import CineStore, StoredCine
 from echoseg.errors import InputError, UsageError
 
@@ -28,6 +28,8 @@ class StreamConfig:
         augment: ranges of the augmentation.
         mean: gray mean of the training data, 0..1.
         std: gray standard deviation of the training data, 0..1.
+        step_s: time between two frames of a clip without labels, seconds.
+        mirror: clips without labels run to and fro in the cine instead of stopping at its end.
         animate: make the frames between two labelled stills.
     """
 
@@ -38,11 +40,19 @@ class StreamConfig:
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     mean: float = 0.0
     std: float = 1.0
+    step_s: float = STEP_S
+    mirror: bool = False
     animate: bool = False
 
     def __post_init__(self) -> None:
         if self.clip_length < 1 or self.size < 16 or self.batch < 1:
             raise UsageError(f"clip_length={self.clip_length}, size={self.size}, batch={self.batch}: too small")
+
+
+def turn_order(position: int, count: int, seed: int) -> int:
+    """Which of `count` items comes at a position of an endless stream: each once in every turn, in an order of its own."""
+    turn, place = divmod(position, count)
+    return int(np.random.default_rng([seed, 1, turn]).permutation(count)[place])
 
 
 class ClipStream:
@@ -62,18 +72,17 @@ class ClipStream:
         return ClipBatch(torch.stack(clip), torch.stack(weak), torch.stack(masks), torch.stack(labelled), tuple(cases))
 
     def _cine(self, position: int) -> StoredCine:
-        turn, place = divmod(position, len(self.store))
-        order = np.random.default_rng([self.config.seed, 1, turn]).permutation(len(self.store))
-        return self.store[int(order[place])]
+        return self.store[turn_order(position, len(self.store), self.config.seed)]
 
     def _clip(self, position: int) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
         cine, rng = self._cine(position), np.random.default_rng([self.config.seed, 2, position])
         if self._stills is not None:
             cine = self._stills(cine)
-        index = clip_indices(cine, self.config.clip_length, rng)
+        config = self.config
+        index = clip_indices(cine, config.clip_length, rng, step_s=config.step_s, mirror=config.mirror)
         frames = torch.from_numpy(cine.frames[index])
         masks, labelled = clip_masks(cine, index.tolist())
-        views = augment_clip(frames, masks, self.config.size, self.config.augment, rng)
+        views = augment_clip(frames, masks, config.size, config.augment, rng)
         return self._normalised(views.strong), self._normalised(views.weak), views.masks, labelled, cine.case.id
 
     def _normalised(self, gray: Tensor) -> Tensor:

@@ -9,8 +9,11 @@ A model folder holds `model.onnx`, `config.json` (`ModelConfig`) and `card.md`.
 from __future__ import annotations
 
 from echoseg.engine.config import CARD_FILE, CONFIG_FILE, MODEL_FILE, ModelConfig, Temporal
+from echoseg.engine.ef import EfInput, EfRegressor
+from echoseg.engine.ef_clips import ClipPlan, mirrored
+from echoseg.engine.ef_config import EfConfig
 from echoseg.engine.preprocess import Geometry
-from echoseg.engine.registry import ModelFolder, find_model, list_models, open_folder
+from echoseg.engine.registry import ModelFolder, find_model, is_ef_folder, list_models, open_folder
 from echoseg.engine.segmenter import FrameSource, Segmenter
 from echoseg.engine.session import FrameResult, StreamSession
 
@@ -18,6 +21,10 @@ __all__ = [
     "CARD_FILE",
     "CONFIG_FILE",
     "MODEL_FILE",
+    "ClipPlan",
+    "EfConfig",
+    "EfInput",
+    "EfRegressor",
     "FrameResult",
     "FrameSource",
     "Geometry",
@@ -27,6 +34,8 @@ __all__ = [
     "StreamSession",
     "Temporal",
     "find_model",
+    "is_ef_folder",
     "list_models",
+    "mirrored",
     "open_folder",
 ]

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, TypeVar, cast, get_args
+from typing import Any, Literal, cast, get_args
 
 import numpy as np
 
 from echoseg.cine import Float32, Structure
+from echoseg.engine.config_text import (
+    SCHEMA,
+    ConfigReader,
+    as_integer,
+    as_number,
+    as_object,
+    as_text,
+    as_texts,
+    is_ef_config,
+)
 from echoseg.errors import ModelError
 
-SCHEMA = 1
 MODEL_FILE = "model.onnx"
 CONFIG_FILE = "config.json"
 CARD_FILE = "card.md"
@@ -173,16 +182,9 @@ class ModelConfig:
     @classmethod
     def from_json(cls, text: str) -> ModelConfig:
         """Read the text of a `config.json`; ModelError says which key is wrong."""
-        try:
-            document = json.loads(text)
-        except json.JSONDecodeError as error:
-            raise ModelError(f"not JSON ({error}); export the model again") from error
-        if not isinstance(document, dict):
-            raise ModelError(f"a {type(document).__name__} instead of an object of keys; export the model again")
-        schema = document.get("schema")
-        if schema != SCHEMA:
-            raise ModelError(f"schema {schema!r}, this version reads {SCHEMA}; export the model with this version")
-        return _Reader(document).config(cls)
+        if is_ef_config(text):
+            raise ModelError("regresses the ejection fraction and draws no masks; give it with --ef-model")
+        return _model_config(cls, ConfigReader(text, _KEYS))
 
 
 _KEYS = {
@@ -202,82 +204,26 @@ _KEYS = {
 }
 
 
-_T = TypeVar("_T")
-
-
-class _Reader:
-    """Takes typed values out of the JSON document."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self.document = document
-        unknown = sorted(set(document) - _KEYS)
-        if unknown:
-            raise ModelError(f"unknown key {unknown[0]!r}; known are {', '.join(sorted(_KEYS))}")
-
-    def get(self, path: str, convert: Callable[[object], _T], *default: _T) -> _T:
-        """Value at a dotted path, converted; a missing key without default is an error."""
-        value: Any = self.document
-        for key in path.split("."):
-            if not isinstance(value, dict) or value.get(key) is None:
-                if default:
-                    return default[0]
-                raise ModelError(f"key {path!r} is missing; export the model again")
-            value = value[key]
-        try:
-            return convert(value)
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"{path}={value!r}: {error}; export the model again") from error
-
-    def config(self, cls: type[ModelConfig]) -> ModelConfig:
-        no_steps: tuple[str, ...] = ()
-        return cls(
-            name=self.get("name", _text),
-            version=self.get("version", _text),
-            structures=self.get("structures", lambda v: {int(k): _text(n) for k, n in _object(v).items()}),
-            activation=cast(Activation, self.get("activation", _text)),
-            height=self.get("input.height", _integer),
-            width=self.get("input.width", _integer),
-            resize=cast(ResizeMode, self.get("input.resize", _text)),
-            mean=self.get("normalisation.mean", _number),
-            std=self.get("normalisation.std", _number),
-            temporal=Temporal(
-                kind=cast(TemporalKind, self.get("temporal.kind", _text)),
-                clip_length=self.get("temporal.clip_length", _integer, 1),
-                step_s=self.get("temporal.step_s", _number, None),
-            ),
-            postprocess=cast(tuple[PostprocessStep, ...], self.get("postprocess", _texts, no_steps)),
-            licence=self.get("licence", _text, "unknown"),
-            sha256=self.get("sha256", lambda v: {k: _text(h) for k, h in _object(v).items()}),
-            min_fps=self.get("min_fps", _number, None),
-            details=self.get("details", _object, {}),
-        )
-
-
-def _object(value: object) -> dict[str, Any]:
-    if not isinstance(value, dict):
-        raise TypeError("must be an object of keys")
-    return value
-
-
-def _text(value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise TypeError("must be a text")
-    return value
-
-
-def _texts(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise TypeError("must be a list of texts")
-    return tuple(_text(item) for item in value)
-
-
-def _number(value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise TypeError("must be a number")
-    return float(value)
-
-
-def _integer(value: object) -> int:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise TypeError("must be a whole number")
-    return value
+def _model_config(cls: type[ModelConfig], reader: ConfigReader) -> ModelConfig:
+    no_steps: tuple[str, ...] = ()
+    return cls(
+        name=reader.get("name", as_text),
+        version=reader.get("version", as_text),
+        structures=reader.get("structures", lambda v: {int(k): as_text(n) for k, n in as_object(v).items()}),
+        activation=cast(Activation, reader.get("activation", as_text)),
+        height=reader.get("input.height", as_integer),
+        width=reader.get("input.width", as_integer),
+        resize=cast(ResizeMode, reader.get("input.resize", as_text)),
+        mean=reader.get("normalisation.mean", as_number),
+        std=reader.get("normalisation.std", as_number),
+        temporal=Temporal(
+            kind=cast(TemporalKind, reader.get("temporal.kind", as_text)),
+            clip_length=reader.get("temporal.clip_length", as_integer, 1),
+            step_s=reader.get("temporal.step_s", as_number, None),
+        ),
+        postprocess=cast(tuple[PostprocessStep, ...], reader.get("postprocess", as_texts, no_steps)),
+        licence=reader.get("licence", as_text, "unknown"),
+        sha256=reader.get("sha256", lambda v: {k: as_text(h) for k, h in as_object(v).items()}),
+        min_fps=reader.get("min_fps", as_number, None),
+        details=reader.get("details", as_object, {}),
+    )

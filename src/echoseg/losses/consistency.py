@@ -22,7 +22,10 @@ def gaussian_ramp(step: int, total: int) -> float:
 def probability_mse(
     student_logits: Float[Tensor, "*N K H W"], teacher_logits: Float[Tensor, "*N K H W"]
 ) -> Float[Tensor, ""]:
-    """Mean over pixels and channels of (p_s - p_t)^2; sigmoid for K = 1, softmax for more. No gradient reaches the teacher."""
+    """Mean over pixels and channels of (p_s - p_t)^2; sigmoid for K = 1, softmax for more.
+
+    No gradient reaches the teacher.
+    """
     student, teacher = student_logits.float(), teacher_logits.detach().float()
     if student.shape[-3] == 1:
         return F.mse_loss(student.sigmoid(), teacher.sigmoid())
@@ -34,8 +37,8 @@ def bernoulli_kl(
 ) -> Float[Tensor, ""]:
     """Mean over pixels of KL(p_s || p_t), both outcomes counted: never negative. No gradient reaches the teacher.
 
-    For K = 1 the two outcomes of a sigmoid; for K > 1 the K outcomes of a softmax. The direction is SSCF's. Computed from logits, so
-    that a sure pixel is finite.
+    For K = 1 the two outcomes of a sigmoid; for K > 1 the K outcomes of a softmax. The direction is SSCF's.
+    Computed from logits, so that a sure pixel is finite.
     """
     student, teacher = student_logits.float(), teacher_logits.detach().float()
     if student.shape[-3] == 1:

@@ -10,9 +10,13 @@ from echoseg.methods.base import ExportGraph, Method, StepResult
 
 METHODS = {
     "cps": ("echoseg.methods.cps", "CPS", "CPSConfig"),
+    "css": ("echoseg.methods.css", "Css", "CssConfig"),
     "echoforge": ("echoseg.methods.echoforge", "EchoForge", "EchoForgeConfig"),
     "framewise": ("echoseg.methods.framewise", "FrameWise", "FrameWiseConfig"),
     "meanteacher": ("echoseg.methods.meanteacher", "MeanTeacher", "MeanTeacherConfig"),
+    "ncm": ("echoseg.methods.ncm", "NCM", "NCMConfig"),
+    "pkecho": ("echoseg.methods.pkecho", "PKEcho", "PKEchoConfig"),
+    "sscf": ("echoseg.methods.sscf", "SSCF", "SSCFConfig"),
 }
 
 __all__ = ["METHODS", "ExportGraph", "Method", "StepResult", "build_method", "config_class"]

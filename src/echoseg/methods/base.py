@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -48,7 +48,25 @@ class ExportGraph:
     dynamic_batch: bool = False
 
 
-class Method(nn.Module, ABC):
+class Learner(nn.Module, ABC):
+    """What the training loop needs of a network, whatever it predicts."""
+
+    @abstractmethod
+    def training_step(self, labelled: Any, unlabelled: Any, step: int) -> StepResult:  # noqa: ANN401
+        """Loss of one step on the batches of the run's streams."""
+
+    def after_optimizer_step(self, step: int) -> None:
+        """Called after each optimiser step (EMA teachers)."""
+
+    def on_epoch_end(self, epoch: int) -> None:
+        """Called after the last step of each epoch (snapshot teachers, curricula)."""
+
+    def inference_parameters(self) -> int:
+        """Number of parameters that prediction needs."""
+        return sum(p.numel() for p in self.parameters())
+
+
+class Method(Learner):
     """Base of all methods; K = 1 output channel means sigmoid for the LV, K > 1 softmax over the labels."""
 
     temporal: TemporalKind = "frame"
@@ -70,16 +88,6 @@ class Method(nn.Module, ABC):
     @abstractmethod
     def export_graph(self, height: int, width: int) -> ExportGraph:
         """The network as the engine runs it, in evaluation mode."""
-
-    def after_optimizer_step(self, step: int) -> None:
-        """Called after each optimiser step (EMA teachers)."""
-
-    def on_epoch_end(self, epoch: int) -> None:
-        """Called after the last step of each epoch (snapshot teachers, curricula)."""
-
-    def inference_parameters(self) -> int:
-        """Number of parameters that prediction needs."""
-        return sum(p.numel() for p in self.parameters())
 
 
 class FrameGraph(nn.Module):

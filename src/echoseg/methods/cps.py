@@ -1,10 +1,11 @@
 """CPS, cross pseudo supervision: two networks that differ in their initial weights give each other labels.
 
-Paper: X. Chen, Y. Yuan, G. Zeng, J. Wang, "Semi-Supervised Semantic Segmentation with Cross Pseudo Supervision", CVPR 2021. A baseline: both
-networks are the U-Net of the frame-wise one. With `cross_weight=0` the networks learn apart, from labels alone.
+Paper: X. Chen, Y. Yuan, G. Zeng, J. Wang, "Semi-Supervised Semantic Segmentation with Cross Pseudo Supervision", CVPR
+2021. A baseline: both networks are the U-Net of the frame-wise one. With `cross_weight=0` the networks learn apart,
+from labels alone.
 
-Deviations: the weight is ramped up, because ours start from random weights, not from ImageNet's; no CutMix; the supervised loss is that of
-all methods here (cross-entropy + Dice). Licence: Apache-2.0 (nothing was copied).
+Deviations: the weight is ramped up, because ours start from random weights, not from ImageNet's; no CutMix; the
+supervised loss is that of all methods here (cross-entropy + Dice). Licence: Apache-2.0 (nothing was copied).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ class CPS(Method):
         return logits if self.config.predict == "first" else (logits + self.second(clip)) / 2
 
     def training_step(self, labelled: ClipBatch, unlabelled: ClipBatch | None, step: int) -> StepResult:
-        """L = sum over networks of CE + Dice on labelled frames + weight(step) * CE against the other's labels (eq. 1 to 3)."""
+        """L = sum over networks of CE + Dice on labelled frames + weight(step) * CE against the other's labels."""
         weight = self.config.cross_weight * gaussian_ramp(step, self.config.ramp)
         frames = frames_of_step(labelled, unlabelled, self.config.frames if weight > 0 else 0, step)
         if not len(frames.masks):

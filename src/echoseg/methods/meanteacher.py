@@ -1,11 +1,12 @@
 """Mean teacher: the student must agree with the average of its own past weights on frames without labels.
 
-Paper: A. Tarvainen, H. Valpola, "Mean teachers are better role models: weight-averaged consistency targets improve semi-supervised
-deep learning results", NeurIPS 2017. A baseline: the network is the U-Net of the frame-wise one, so that what is gained over it is
-gained by the frames between ED and ES. With `consistency_weight=0` it is its own supervised-only control.
+Paper: A. Tarvainen, H. Valpola, "Mean teachers are better role models: weight-averaged consistency targets improve
+semi-supervised deep learning results", NeurIPS 2017. A baseline: the network is the U-Net of the frame-wise one, so
+that what is gained over it is gained by the frames between ED and ES. With `consistency_weight=0` it is its own
+supervised-only control: the same labelled batches and steps, predicted with the averaged weights all the same.
 
-Deviations: the paper classifies images; here each pixel is classified. KL runs from student to teacher. Hard targets above a
-threshold are not in the paper. Licence: Apache-2.0 (nothing was copied).
+Deviations: the paper classifies images; here each pixel is classified. KL runs from student to teacher. Hard targets
+above a threshold are not in the paper. Licence: Apache-2.0 (nothing was copied).
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class MeanTeacher(Method):
         return logits
 
     def training_step(self, labelled: ClipBatch, unlabelled: ClipBatch | None, step: int) -> StepResult:
-        """L = CE + Dice of the student on labelled frames + weight(step) * consistency on drawn frames of both streams."""
+        """L = CE + Dice of the student on labelled frames + weight(step) * consistency on drawn frames."""
         weight = self.config.consistency_weight * gaussian_ramp(step, self.config.ramp)
         frames = frames_of_step(labelled, unlabelled, self.config.frames if weight > 0 else 0, step)
         if not len(frames.masks):

@@ -21,6 +21,7 @@ from echoseg.metrics.distances import (
     hd95_pooled_distances,
 )
 from echoseg.metrics.overlap import dice, dice_pooled
+from echoseg.metrics.regression import RegressionScores, regression_scores
 from echoseg.metrics.scores import FrameScore, MeanScore, ScoresSummary, SegmentationScores
 from echoseg.metrics.temporal import TemporalConsistency, temporal_consistency
 
@@ -31,6 +32,7 @@ __all__ = [
     "MeanScore",
     "MemSamAgreement",
     "PairedComparison",
+    "RegressionScores",
     "ScoresSummary",
     "SegmentationScores",
     "TemporalConsistency",
@@ -48,6 +50,7 @@ __all__ = [
     "hd95_max_of_directed",
     "hd95_pooled_distances",
     "interval_95",
+    "regression_scores",
     "resampled_sums",
     "temporal_consistency",
 ]

@@ -34,7 +34,7 @@ class Ema(nn.Module):
 
     @torch.no_grad()
     def update(self, student: nn.Module, decay: float | None = None) -> None:
-        """Take in the student: theta' <- decay theta' + (1 - decay) theta; buffers (batch statistics, counters) are copied.
+        """Take in the student: theta' <- decay theta' + (1 - decay) theta; buffers (batch statistics) are copied.
 
         Args:
             student: of the same architecture and on the same device.

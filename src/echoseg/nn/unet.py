@@ -24,7 +24,8 @@ class UNetConfig:
     Attributes:
         backbone: timm name of a ResNet.
         weights: `none`, `hub` or a file.
-        stages: stages of the ResNet that are used; 3 = without the last, which holds three quarters of a ResNet-18's weights.
+        stages: stages of the ResNet that are used; 3 = without the last, which holds three quarters of a ResNet-18's
+            weights.
         decoder: channels of the decoder, coarse to fine, one for each stage.
         channels: 1 = LV alone, 4 = background, LV, myocardium, left atrium.
     """

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from types import UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
-from echoseg.data import AugmentConfig
+from echoseg.data import STEP_S, AugmentConfig
 from echoseg.data.store import ResizeMode
 from echoseg.errors import ModelError, UsageError
 from echoseg.methods import config_class
 from echoseg.train import TrainConfig
+
+LabelSplit = Literal["seeded", "css"]
 
 
 @dataclass(frozen=True)
@@ -25,7 +27,14 @@ class DataConfig:
         clip_length: frames a clip, ED to ES.
         batch: labelled clips a step.
         unlabelled_batch: unlabelled clips a step; 0 = the labelled stream alone.
+        unlabelled_clip_length: frames of an unlabelled clip, for methods that need a whole window of that length: cines that
+            are too short for one are left out and counted. None = clip_length, short cines repeat their last frame.
+        unlabelled_step_s: time between two frames of an unlabelled clip, seconds.
+        unlabelled_source: cines that give unlabelled clips: those without labels, those with labels, or both.
+        unlabelled_mirror: unlabelled clips run to and fro in their cine, for data without whole beats; none is too short then.
         labelled_cines: label budget; None = all training cines that have labels.
+        unlabelled_cines: number of cines without labels; None = all others.
+        label_split: how labelled cines are chosen: `seeded` by the seed of the run, `css` by the published protocol of CSS.
         augment: augmentation of training clips.
         animate: make the frames between two labelled stills, where a cine has no others; semi-synthetic, for training alone.
     """
@@ -36,15 +45,29 @@ class DataConfig:
     clip_length: int = 10
     batch: int = 2
     unlabelled_batch: int = 0
+    unlabelled_clip_length: int | None = None
+    unlabelled_step_s: float = STEP_S
+    unlabelled_source: Literal["unlabelled", "labelled", "both"] = "unlabelled"
+    unlabelled_mirror: bool = False
     labelled_cines: int | None = None
+    unlabelled_cines: int | None = None
+    label_split: LabelSplit = "seeded"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     animate: bool = False
 
     def __post_init__(self) -> None:
         if self.clip_length < 2:
             raise UsageError(f"data.clip_length={self.clip_length}: a clip holds at least ED and ES")
-        if self.labelled_cines is not None and self.labelled_cines < 1:
-            raise UsageError(f"data.labelled_cines={self.labelled_cines}: must be at least 1")
+        for name in ("labelled_cines", "unlabelled_cines", "unlabelled_clip_length"):
+            value = getattr(self, name)
+            if value is not None and value < 1:
+                raise UsageError(f"data.{name}={value}: must be at least 1")
+        if self.unlabelled_step_s <= 0:
+            raise UsageError(f"data.unlabelled_step_s={self.unlabelled_step_s}: must be a positive number of seconds")
+        if self.label_split == "css" and self.labelled_cines is None:
+            raise UsageError(
+                "data.label_split=css: say how many cines are labelled with data.labelled_cines (920 is 1/8)"
+            )
         if self.animate and self.clip_length < 3:
             raise UsageError(f"data.clip_length={self.clip_length}: leaves nothing to animate; take 3 or more")
 
@@ -99,8 +122,8 @@ def config_from_json(document: Mapping[str, Any]) -> RunConfig:
     """
     try:
         values = dict(document)
-        network = _built(config_class(values["method"]), values.pop("network"))
-        rest: RunConfig = _built(RunConfig, {**values, "network": None})
+        network = built(config_class(values["method"]), values.pop("network"))
+        rest: RunConfig = built(RunConfig, {**values, "network": None})
         return replace(rest, network=network)
     except (KeyError, TypeError, UsageError) as error:
         raise ModelError(
@@ -113,13 +136,13 @@ def without_pretrained(network: Any) -> Any:  # noqa: ANN401
     return replace(network, weights="none")
 
 
-def _built(kind: Any, value: Any) -> Any:  # noqa: ANN401
+def built(kind: Any, value: Any) -> Any:  # noqa: ANN401
     """JSON value -> dataclass, tuple or plain value, as the annotation says."""
     if is_dataclass(kind) and isinstance(kind, type):
         hints = get_type_hints(kind)
-        return kind(**{name: _built(hints[name], item) for name, item in value.items()})
+        return kind(**{name: built(hints[name], item) for name, item in value.items()})
     if get_origin(kind) in (Union, UnionType) and value is not None:
-        return _built(next(k for k in get_args(kind) if k is not type(None)), value)
+        return built(next(k for k in get_args(kind) if k is not type(None)), value)
     if get_origin(kind) is tuple and isinstance(value, list):
         return tuple(value)
     return value

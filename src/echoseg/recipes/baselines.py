@@ -11,7 +11,7 @@ from echoseg.recipes.framewise import framewise
 
 
 def meanteacher_lite() -> RunConfig:
-    """Mean teacher with the ResNet-18 U-Net of `framewise`: as many steps on the same ED and ES frames, and the frames between.
+    """Mean teacher with the ResNet-18 U-Net of `framewise`: as many steps on the same ED and ES frames.
 
     Its supervised-only control is --network.consistency-weight 0.
     """
@@ -39,5 +39,5 @@ def cps_lite() -> RunConfig:
 
 
 def _with_frames_between(data: DataConfig) -> DataConfig:
-    """The same labelled clips with the frames between ED and ES, and as many clips of cines without labels where there are any."""
+    """The same labelled clips with the frames between, and as many clips without labels where there are any."""
     return replace(data, clip_length=10, unlabelled_batch=data.batch)

@@ -8,7 +8,7 @@ import logging
 import platform
 import subprocess
 from collections.abc import Callable, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -17,14 +17,17 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 
 from echoseg.cine import Structure
-from echoseg.data import CineStore, ClipStream, StreamConfig, is_pair_of_stills
+from echoseg.data import CineStore, ClipStream, StreamConfig, beat_step_s, is_pair_of_stills
 from echoseg.datasets import Dataset, open_dataset
 from echoseg.engine import ModelConfig, Temporal
 from echoseg.errors import ModelError, UsageError
 from echoseg.export import Card, export_method
 from echoseg.io import atomic_write_text
 from echoseg.methods import Method, build_method
+from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
+from echoseg.recipes.ef_base import EfRunConfig
+from echoseg.recipes.labels import split_labels, unlabelled_cines
 from echoseg.train import BEST, TrainConfig, Training, Validator, load_checkpoint
 from echoseg.version import __version__
 
@@ -35,7 +38,7 @@ MODEL_DIR = "model"
 
 
 def train_run(
-    config: RunConfig,
+    config: RunConfig | EfRunConfig,
     data: Path,
     run_dir: Path,
     *,
@@ -58,7 +61,12 @@ def train_run(
     """
     dataset = open_dataset(data)
     _claim(run_dir, run_record(config, dataset), resume=resume)
-    training = build_training(config, dataset, run_dir, device=device, progress=progress)
+    if isinstance(config, EfRunConfig):
+        from echoseg.recipes.ef_run import build_ef_training
+
+        training = build_ef_training(config, dataset, run_dir, device=device, progress=progress)
+    else:
+        training = build_training(config, dataset, run_dir, device=device, progress=progress)
     training.fit(resume=resume)
     return export_run(run_dir, run_dir / MODEL_DIR)
 
@@ -76,18 +84,52 @@ def export_run(run_dir: Path, out: Path) -> Path:
     Raises:
         ModelError: `run_dir` holds no run, or none that was validated yet.
     """
-    path = run_dir / RUN_FILE
-    if not path.is_file():
-        raise ModelError(f"{run_dir}: holds no {RUN_FILE}; give the folder that `echoseg train -o` wrote")
-    record = json.loads(path.read_text(encoding="utf-8"))
-    config = config_from_json(record["config"])
-    best = load_checkpoint(run_dir / BEST)
-    method = build_method(config.method, without_pretrained(config.network))
-    method.load_state_dict(best["method"])
+    record = read_record(run_dir)
+    if record["config"].get("method") in EF_METHODS:
+        from echoseg.recipes.ef_run import export_ef_run
+
+        return export_ef_run(run_dir, record, out)
+    run = load_run(run_dir, record)
+    config, method, best = run.config, run.method, run.best
     export_method(
         method, model_config(config, method, best), model_card(config, record, best), out, half=config.model.half
     )
     return out
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedRun:
+    """A run that was validated at least once.
+
+    Attributes:
+        config: its recipe.
+        record: content of its `run.json`.
+        best: its best checkpoint.
+        method: with the best weights.
+    """
+
+    config: RunConfig
+    record: Mapping[str, Any]
+    best: Mapping[str, Any]
+    method: Method
+
+
+def read_record(run_dir: Path) -> dict[str, Any]:
+    """Content of a run's `run.json`; ModelError where the folder holds no run."""
+    path = run_dir / RUN_FILE
+    if not path.is_file():
+        raise ModelError(f"{run_dir}: holds no {RUN_FILE}; give the folder that `echoseg train -o` wrote")
+    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    return record
+
+
+def load_run(run_dir: Path, record: Mapping[str, Any]) -> LoadedRun:
+    """The method of a run with its best weights; ModelError where there are none yet."""
+    config = config_from_json(record["config"])
+    best = load_checkpoint(run_dir / BEST)
+    method = build_method(config.method, without_pretrained(config.network))
+    method.load_state_dict(best["method"])
+    return LoadedRun(config, record, best, method)
 
 
 def build_training(
@@ -101,15 +143,13 @@ def build_training(
     method = build_method(config.method, config.network)
     check_labels(train, method, dataset)
     check_stills(train, config, dataset)
-    labelled, rest = train.split_budget(config.data.labelled_cines, config.train.seed)
+    labelled, rest = split_labels(train, dataset, config.data, config.train.seed)
     mean, std = train.gray_statistics()
     stream = StreamConfig(
         config.data.clip_length, config.data.size, config.data.batch, config.train.seed, config.data.augment, mean, std,
-        config.data.animate,
+        animate=config.data.animate,
     )  # fmt: skip
-    unlabelled = None
-    if config.data.unlabelled_batch and len(rest):
-        unlabelled = ClipStream(rest, replace(stream, batch=config.data.unlabelled_batch, seed=config.train.seed + 1))
+    unlabelled, too_short = _unlabelled_stream(labelled, rest, config, stream)
     return Training(
         method,
         ClipStream(labelled, stream),
@@ -118,8 +158,35 @@ def build_training(
         Validator(val.labelled(), config.data.clip_length, mean, std),
         run_dir,
         build_fabric(config.train, device),
-        {"mean": mean, "std": std},
+        {
+            "mean": mean,
+            "std": std,
+            "step_s": beat_step_s(labelled, config.data.clip_length),
+            "labelled": len(labelled),
+            "unlabelled_too_short": too_short,
+        },
     )
+
+
+def _unlabelled_stream(
+    labelled: CineStore, rest: CineStore, config: RunConfig, like: StreamConfig
+) -> tuple[ClipStream | None, int]:
+    """The unlabelled stream, None where the run has none, and the number of cines that are too short for it."""
+    data = config.data
+    if not data.unlabelled_batch:
+        return None, 0
+    store, too_short = unlabelled_cines(labelled, rest, data)
+    if not len(store):
+        return None, 0
+    own = replace(
+        like,
+        clip_length=data.unlabelled_clip_length or data.clip_length,
+        batch=data.unlabelled_batch,
+        seed=config.train.seed + 1,
+        step_s=data.unlabelled_step_s,
+        mirror=data.unlabelled_mirror,
+    )
+    return ClipStream(store, own), too_short
 
 
 def build_fabric(config: TrainConfig, device: str) -> Fabric:
@@ -164,10 +231,17 @@ def model_config(config: RunConfig, method: Method, best: Mapping[str, Any]) -> 
         mean=best["notes"]["mean"],
         std=best["notes"]["std"],
         resize=config.data.resize,
-        temporal=Temporal(method.temporal, config.data.clip_length if method.temporal == "window" else 1),
+        temporal=model_temporal(config, method, best["notes"].get("step_s")),
         licence=config.model.licence,
         details={"method": config.method, "parameters": method.inference_parameters()},
     )
+
+
+def model_temporal(config: RunConfig, method: Method, step_s: float | None) -> Temporal:
+    """How the engine gives frames to a trained method: to one that sees windows, in the length and at the pace of its training clips."""
+    if method.temporal != "window":
+        return Temporal(method.temporal)
+    return Temporal("window", config.data.clip_length, step_s)
 
 
 def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, Any]) -> Card:
@@ -175,14 +249,21 @@ def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, 
     info, data = config.model, record["data"]
     return Card(
         info.summary,
-        info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}",
+        (info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}") + cines_text(best["notes"]),
         {"LV Dice on ED and ES of the validation split, at the network's size": f"{best['val_dice']:.4f}"},
         info.limits,
         f"echoseg {record['echoseg']}, method {config.method}, seed {config.train.seed}, step {best['step']}",
     )
 
 
-def run_record(config: RunConfig, dataset: Dataset) -> dict[str, Any]:
+def cines_text(notes: Mapping[str, Any]) -> str:
+    """How many cines had labels, and how many were too short for an unlabelled clip."""
+    too_short = notes.get("unlabelled_too_short", 0)
+    left_out = f" {too_short} cines were too short for an unlabelled clip and left out." if too_short else ""
+    return f"; {notes['labelled']} cines with labels.{left_out}" if "labelled" in notes else ""
+
+
+def run_record(config: RunConfig | EfRunConfig, dataset: Dataset) -> dict[str, Any]:
     """What makes a run repeatable: configuration, versions, git state, data."""
     packages = ("torch", "timm", "lightning-fabric", "numpy")
     return {

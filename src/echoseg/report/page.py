@@ -14,7 +14,7 @@ from string import Template
 import numpy as np
 
 from echoseg.cine import Segmentation, Structure, UInt8, View
-from echoseg.clinical import Ejection, EjectionSummary, Indices, Quality, QualityFlag
+from echoseg.clinical import Ejection, EjectionSummary, Indices, Quality, QualityFlag, RegressedEf
 from echoseg.report.chart import curve_chart
 from echoseg.report.paint import NAMES, PALETTE
 from echoseg.report.pictures import Album, beat_shown, frames_shown
@@ -95,6 +95,8 @@ def _numbers(indices: Indices) -> Iterable[str]:
         yield _card("Ejection fraction", NOT_KNOWN, "", "no beat could be measured; see the quality below", main=True)
     else:
         yield _card("Ejection fraction", f"{summary.ef_percent:.0f}", "%", _ef_note(summary, indices), main=True)
+    if indices.regressed is not None:
+        yield _card("EF, regressed", f"{indices.regressed.ef_percent:.0f}", "%", _regressed_note(indices.regressed))
     yield _volume_card("EDV", summary.edv if summary else None, indices)
     yield _volume_card("ESV", summary.esv if summary else None, indices)
     rate = summary.heart_rate_bpm if summary else None
@@ -129,6 +131,12 @@ def _ef_note(summary: EjectionSummary, indices: Indices) -> str:
         low, high = summary.ef_range
         spread = f"median of {summary.n_beats} beats, {low:.0f} to {high:.0f} %"
     return f"{spread}; {method_text(summary.method)}"
+
+
+def _regressed_note(found: RegressedEf) -> str:
+    n, sd = len(found.clips), found.sd_percent
+    spread = "one clip" if sd is None else f"mean of {n} clips, SD {sd:.1f}"
+    return f"{spread}; by a network from the frames, without masks or volumes ({found.model})"
 
 
 def _quality(quality: Quality) -> str:

@@ -4,6 +4,7 @@
      "n_frames": 30, "height": 240, "width": 320, "fps": 47.2 | null, "spacing_mm": {"row": .., "col": ..} | null, "view": "A4C",
      "units": {"area": "mm2" | "px2", "length": "mm" | "px", "volume": "mL" | "px3", "time": "s"},
      "edv", "esv", "ef_percent", "ef_range": [lowest, highest], "unit", "method", "n_beats", "heart_rate_bpm",
+     "ef_regressed": {"ef_percent", "sd_percent" | null, "clips_percent": [...], "model"} | null,
      "beats": [{"ed_frame", "es_frame", "next_ed_frame", "complete", "edv", "esv", "ef_percent"}],
      "quality": {"flag": "pass" | "review" | "fail", "reasons": [...]},
      "warnings": [...],
@@ -23,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.cine import Segmentation
-from echoseg.clinical import Beat, Ejection, Indices
+from echoseg.clinical import Beat, Ejection, Indices, RegressedEf
 from echoseg.errors import InputError
 from echoseg.version import __version__
 
@@ -62,6 +63,7 @@ def result_document(segmentation: Segmentation, indices: Indices, *, licence: st
         "method": curve.method,
         "n_beats": summary.n_beats if summary else 0,
         "heart_rate_bpm": _number(summary.heart_rate_bpm) if summary else None,
+        "ef_regressed": _regressed(indices.regressed),
         "beats": [_beat(beat, ejection_of(beat, indices)) for beat in indices.beats],
         "quality": {"flag": indices.quality.flag.value, "reasons": list(indices.quality.reasons)},
         "warnings": list(all_warnings(segmentation, indices)),
@@ -119,6 +121,18 @@ def _beat(beat: Beat, ejection: Ejection | None) -> Document:
         "edv": _number(ejection.edv) if ejection else None,
         "esv": _number(ejection.esv) if ejection else None,
         "ef_percent": _number(ejection.ef_percent) if ejection else None,
+    }
+
+
+def _regressed(found: RegressedEf | None) -> Document | None:
+    """What a network read off the frames: nothing to do with the volumes, which `ef_percent` above comes from."""
+    if found is None:
+        return None
+    return {
+        "ef_percent": _number(found.ef_percent),
+        "sd_percent": _number(found.sd_percent),
+        "clips_percent": [_number(value) for value in found.clips],
+        "model": found.model,
     }
 
 

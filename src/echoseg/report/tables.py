@@ -21,6 +21,8 @@ SUMMARY_COLUMNS = (
     "ef_percent",
     "ef_lowest_percent",
     "ef_highest_percent",
+    "ef_regressed_percent",
+    "ef_regressed_model",
     "edv",
     "esv",
     "volume_unit",
@@ -70,6 +72,8 @@ def _summary_row(case: CaseRecord) -> dict[str, Cell]:
         row |= {column: result[column] for column in SUMMARY_COLUMNS if column in result and column != "source"}
         row["volume_unit"] = result["unit"]
         row["ef_lowest_percent"], row["ef_highest_percent"] = result["ef_range"] or (None, None)
+        regressed = result.get("ef_regressed") or {}
+        row["ef_regressed_percent"], row["ef_regressed_model"] = regressed.get("ef_percent"), regressed.get("model")
         row["quality"] = result["quality"]["flag"]
         row["quality_reasons"] = "; ".join(result["quality"]["reasons"])
         row["warnings"] = "; ".join(result["warnings"])

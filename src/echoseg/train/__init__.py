@@ -2,12 +2,15 @@
 
 from echoseg.train.checkpoint import load_checkpoint, save_checkpoint
 from echoseg.train.config import TrainConfig
-from echoseg.train.loop import BEST, LAST, Training
+from echoseg.train.loop import BEST, LAST, Goal, Training
 from echoseg.train.validate import Validator, predicted_lv
+from echoseg.train.validate_ef import EfValidator
 
 __all__ = [
     "BEST",
     "LAST",
+    "EfValidator",
+    "Goal",
     "TrainConfig",
     "Training",
     "Validator",

@@ -6,19 +6,19 @@ import copy
 
 import torch
 
-from echoseg.methods import Method
+from echoseg.methods.base import Learner
 
 
 class WeightAverage:
     """theta' <- d theta' + (1 - d) theta after each step, with d rising to `decay` so that the start does not linger."""
 
-    def __init__(self, method: Method, decay: float) -> None:
+    def __init__(self, method: Learner, decay: float) -> None:
         """Start at the method's own weights."""
         self.decay = decay
-        self.averaged: Method = copy.deepcopy(method).requires_grad_(False).eval()
+        self.averaged: Learner = copy.deepcopy(method).requires_grad_(False).eval()
 
     @torch.no_grad()
-    def update(self, method: Method, step: int) -> None:
+    def update(self, method: Learner, step: int) -> None:
         """Take in the weights after a step; buffers (batch statistics, counters) are averaged too where they are real."""
         decay = min(self.decay, (1 + step) / (10 + step))
         own = method.state_dict()

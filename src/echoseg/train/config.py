@@ -18,6 +18,7 @@ class TrainConfig:
         optimiser: adam, adamw or sgd (momentum 0.9).
         lr: initial learning rate.
         poly_power: exponent of the polynomial decay per step.
+        drop_epochs: epochs after which the learning rate falls to a tenth, again and again; 0 = never.
         warmup_steps: steps of linear warm-up.
         weight_decay: of the optimiser.
         grad_clip: largest gradient norm; 0 = no clipping.
@@ -33,6 +34,7 @@ class TrainConfig:
     optimiser: Literal["adam", "adamw", "sgd"] = "adam"
     lr: float = 1e-4
     poly_power: float = 0.9
+    drop_epochs: int = 0
     warmup_steps: int = 0
     weight_decay: float = 0.0
     grad_clip: float = 1.0
@@ -50,6 +52,7 @@ class TrainConfig:
             raise UsageError(f"train.lr={self.lr}, train.average={self.average}: lr > 0 and 0 <= average < 1")
 
     def learning_rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then lr * (1 - step / steps) ** poly_power."""
+        """Learning rate of a step: linear warm-up, then lr * (1 - step / steps) ** poly_power, and the drops."""
         rise = min(1.0, (step + 1) / self.warmup_steps) if self.warmup_steps else 1.0
-        return float(self.lr * rise * (1 - step / self.steps) ** self.poly_power)
+        drops = step // self.steps_per_epoch // self.drop_epochs if self.drop_epochs else 0
+        return float(self.lr * rise * (1 - step / self.steps) ** self.poly_power * 0.1**drops)

@@ -6,23 +6,66 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from lightning_fabric import Fabric
 
-from echoseg.batch import ClipBatch
-from echoseg.data import ClipStream
 from echoseg.errors import EchosegError
-from echoseg.methods import Method
+from echoseg.methods.base import Learner
 from echoseg.train.average import WeightAverage
 from echoseg.train.checkpoint import load_checkpoint, save_checkpoint
 from echoseg.train.config import TrainConfig
 from echoseg.train.logs import RunLog
 
-Validate = Callable[[Method, torch.device], dict[str, float]]
+Validate = Callable[[Any, torch.device], dict[str, float]]
 
 LAST, BEST = "checkpoints/last.ckpt", "checkpoints/best.ckpt"
+
+
+class Batch(Protocol):
+    """What a stream gives and a training step takes."""
+
+    @property
+    def cases(self) -> tuple[str, ...]:
+        """Names of the cines, for messages."""
+        ...
+
+    def to(self, device: torch.device | str) -> Batch:
+        """The same batch on another device."""
+        ...
+
+
+class Stream(Protocol):
+    """Batches, each a function of its step alone."""
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step."""
+        ...
+
+
+@dataclass(frozen=True)
+class Goal:
+    """Which validated number makes a checkpoint the best.
+
+    Attributes:
+        number: its name in what the validation returns.
+        label: its name on the progress bar.
+        lowest: whether the smallest is the best instead of the largest.
+    """
+
+    number: str = "val_dice"
+    label: str = "best val Dice"
+    lowest: bool = False
+
+    @property
+    def worst(self) -> float:
+        """Where the search begins."""
+        return math.inf if self.lowest else -math.inf
+
+    def reached(self, value: float, before: float) -> bool:
+        """Whether a value is better than the best before."""
+        return value < before if self.lowest else value > before
 
 
 @dataclass(eq=False)
@@ -34,28 +77,30 @@ class Training:
         labelled: stream of labelled clips.
         unlabelled: stream of unlabelled clips, if the method takes any.
         config: schedule and optimiser.
-        validate: returns numbers, `val_dice` among them.
+        validate: returns numbers, that of the goal among them.
         run_dir: where checkpoints and logs go.
         fabric: devices and precision.
         notes: kept with the best weights, for whoever exports them later.
+        goal: what the best weights are the best in.
     """
 
-    method: Method
-    labelled: ClipStream
-    unlabelled: ClipStream | None
+    method: Learner
+    labelled: Stream
+    unlabelled: Stream | None
     config: TrainConfig
     validate: Validate
     run_dir: Path
     fabric: Fabric
     notes: Mapping[str, Any] = field(default_factory=dict)
+    goal: Goal = field(default_factory=Goal)
 
     def __post_init__(self) -> None:
         self.step = 0
-        self.best = -math.inf
+        self.best = self.goal.worst
         self.optimiser = build_optimiser(self.method, self.config)
         self.average = WeightAverage(self.method, self.config.average) if self.config.average else None
 
-    def fit(self, *, resume: bool = False, tensorboard: bool = True) -> Method:
+    def fit(self, *, resume: bool = False, tensorboard: bool = True) -> Learner:
         """Train to the last step.
 
         Args:
@@ -107,9 +152,9 @@ class Training:
             self.average.update(self.method, self.step)
         log.write(self.step, {"loss": loss, "lr": rate, "grad_norm": norm, **result.logs})
         self.step += 1
-        log.show(self.step, {"loss": loss} | ({"best val Dice": self.best} if self.best > 0 else {}))
+        log.show(self.step, {"loss": loss} | ({self.goal.label: self.best} if math.isfinite(self.best) else {}))
 
-    def _clip(self, model: Any, labelled: ClipBatch) -> float:  # noqa: ANN401
+    def _clip(self, model: Any, labelled: Batch) -> float:  # noqa: ANN401
         """Clip the gradients; returns their norm before, 0 where a run clips nothing."""
         if self.config.grad_clip <= 0:
             return 0.0
@@ -121,7 +166,7 @@ class Training:
             raise self._diverged("norm of the gradient", norm, labelled)
         return norm
 
-    def _diverged(self, what: str, value: float, labelled: ClipBatch) -> EchosegError:
+    def _diverged(self, what: str, value: float, labelled: Batch) -> EchosegError:
         return EchosegError(
             f"{self.run_dir}: the {what} is {value} at step {self.step} (cines {', '.join(labelled.cases)}); "
             "lower --train.lr, or train in 32-true precision"
@@ -141,12 +186,12 @@ class Training:
         scored = self.method if self.average is None else self.average.averaged
         scores = self.validate(scored, self.fabric.device)
         log.write(self.step - 1, scores)
-        if scores["val_dice"] > self.best:
-            self.best = scores["val_dice"]
-            save_checkpoint(
-                self.run_dir / BEST,
-                {"method": scored.state_dict(), "step": self.step, "val_dice": self.best, "notes": dict(self.notes)},
-            )
+        found = scores[self.goal.number]
+        if self.goal.reached(found, self.best):
+            self.best = found
+            notes = dict(self.notes)
+            state = {"method": scored.state_dict(), "step": self.step, self.goal.number: found, "notes": notes}
+            save_checkpoint(self.run_dir / BEST, state)
 
     def _state(self) -> dict[str, Any]:
         return {
@@ -169,7 +214,7 @@ class Training:
         torch.set_rng_state(state["rng"])
 
 
-def build_optimiser(method: Method, config: TrainConfig) -> torch.optim.Optimizer:
+def build_optimiser(method: Learner, config: TrainConfig) -> torch.optim.Optimizer:
     """Optimiser over the parameters that learn; teachers do not."""
     learning = [p for p in method.parameters() if p.requires_grad]
     if config.optimiser == "sgd":
