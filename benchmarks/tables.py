@@ -128,25 +128,6 @@ def simulator_ef(document: Document) -> str:
     return f"{markdown(header, rows)}\n\n{caption}"
 
 
-def simulator_unlabelled(document: Document) -> str:
-    """Control and mean teacher with 20 labelled cines."""
-    names = {"control": "supervised", "meanteacher": "mean teacher"}
-    rows = []
-    for cell, found in document["cells"].items():
-        kind, name = cell.split()
-        dice = [over_seeds(found["dice"][group], 100) for group in ("ED", "ES", "all", "clear", "dropout")]
-        rows.append([name, names[kind], *dice, over_seeds(found["ef_bias"])])
-    gain = document["gain"]
-    header = ["set", "training", "ED", "ES", "all frames", "clear", "dropout", "EF bias"]
-    caption = (
-        f"LV Dice on 100 test cines, {document['labelled']} labelled training cines, {document['steps']} steps, mean (range) over "
-        f"{len(document['seeds'])} seeds. Gain of the mean teacher, paired by cine after averaging the seeds: all frames {with_interval(gain['all'])}, clear "
-        f"{with_interval(gain['clear'])}, dropout {with_interval(gain['dropout'])}; Wilcoxon p {gain['all']['wilcoxon_p']:.2g} for all frames. The "
-        "intervals hold the spread between cines, not that between seeds."
-    )
-    return f"{markdown(header, rows)}\n\n{caption}"
-
-
 def simulator_realism(document: Document) -> str:
     """Median and range of every statistic, real and simulated."""
     columns = document["columns"]
@@ -165,30 +146,12 @@ def simulator_realism(document: Document) -> str:
     return f"{markdown(['ED stills', *columns], rows)}\n\n{caption}"
 
 
-def simulation_to_real(document: Document) -> str:
-    """What a model that has seen simulation alone does on real stills."""
-    rows = []
-    for name, found in document["models"].items():
-        dice, area = found["dice"], found["area_error"]
-        cells = [
-            f"{100 * dice[k]['mean']:.1f} ({100 * dice[k]['interval'][0]:.1f} to {100 * dice[k]['interval'][1]:.1f})"
-            for k in ("all", "ED", "ES")
-        ]
-        ef = found["ef"]
-        rows.append([name, *cells, f"{100 * area:.0f} %", f"{ef['bias']:+.1f}, MAE {ef['mae']:.1f}, r {ef['r']:.2f}"])
-    header = ["trained on", "LV Dice", "ED", "ES", "mean area error", "EF bias"]
-    return f"{markdown(header, rows)}\n\n50 CAMUS validation patients, A4C stills, native size; 95 % intervals by patient. {document['note']}"
-
-
 TABLES = {
     "a4c_validation": ("src/echoseg/models/a4c/card.md", "a4c_validation", a4c_validation),
     "echoforge_vs_framewise_250": ("docs/methods/echoforge.md", "echoforge_vs_framewise_250", echoforge_vs_framewise),
-    "simulation_to_real": ("docs/simulator.md", "simulation_to_real", simulation_to_real),
     "simulator_ef_mid": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_ef),
-    "simulator_ef_standard": ("docs/simulator.md", "simulator_time_simecho-v1-standard", simulator_ef),
     "simulator_realism": ("docs/simulator.md", "simulator_realism", simulator_realism),
     "simulator_time": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_time),
-    "simulator_unlabelled": ("docs/simulator.md", "simulator_unlabelled", simulator_unlabelled),
     "echoforge_vs_framewise_500": ("docs/methods/echoforge.md", "echoforge_vs_framewise_500", echoforge_vs_framewise),
 }
 

@@ -5,6 +5,7 @@ from functools import cache
 
 import numpy as np
 import pytest
+from scipy.ndimage import distance_transform_edt
 
 from echoseg.cine import Instant, Structure, View
 from echoseg.errors import UsageError
@@ -109,6 +110,31 @@ def test_images_do_not_lag_behind_their_masks(fps, lag):
     assert now > max(early, before, after, late)
     drop = now - 0.5 * (early + late)
     assert abs(late - early) < 0.5 * drop
+
+
+def _border_px(frame: np.ndarray, labels: np.ndarray) -> float:
+    """Where the mean gray value crosses from cavity to wall: signed distance to the border of the mask, outside positive."""
+    cavity = labels == Structure.LV
+    base = np.nonzero(cavity)[0].max() - 8  # the mitral plane is no border between cavity and wall
+    distance = np.where(cavity, 0.5 - distance_transform_edt(cavity), distance_transform_edt(~cavity) - 0.5)
+    here = (cavity | (labels == Structure.MYOCARDIUM)) & (np.indices(labels.shape)[0] < base)
+    places = np.arange(-6, 6) + 0.5
+    profile = [frame[here & (np.abs(distance - place) <= 0.5)].mean() for place in places]
+    half = (np.mean(profile[:3]) + max(profile[6:])) / 2
+    above = int(np.argmax(np.array(profile) > half))
+    return float(places[above - 1] + (half - profile[above - 1]) / (profile[above] - profile[above - 1]))
+
+
+def test_border_in_the_image_is_that_of_the_mask_at_both_ends_of_systole():
+    """An EF of trained models that is too low must not come from the images."""
+    borders = []
+    for seed in range(30, 44):
+        cine = simulate(seed, preset="easy", fps=12.5, duration_s=1.2)
+        ends = cine.ed_frame, cine.es_frame
+        borders.append([_border_px(cine.frames[frame].astype(float), cine.labels[frame]) for frame in ends])
+    ed, es = np.median(borders, axis=0)
+    assert abs(ed) < 0.8 and abs(es) < 0.8
+    assert abs(ed - es) < 0.3
 
 
 def test_the_same_instant_looks_the_same_at_another_frame_rate():
