@@ -90,7 +90,8 @@ def test_chambers_of_every_heart_lie_apart(patient, seed):
     cavity, wall = contains(lv.rest_endo, p, q), contains(lv.rest_epi, p, q)
     ventricle, atrium, left = (contains(outline, p, q) for outline in (right.ventricle, right.atrium, left_atrium))
     assert ventricle.sum() > 200 and atrium.sum() > 200 and left.sum() > 200
-    assert not (cavity & (ventricle | atrium | left)).sum() > 0.02 * cavity.sum()
+    # the left atrium shares the mitral plane with the ventricle: a row of this grid
+    assert (cavity & (ventricle | atrium | left)).sum() < 0.05 * cavity.sum()
     assert (wall & ventricle).sum() < 0.05 * ventricle.sum()
     assert (left & atrium).sum() < 0.25 * min(left.sum(), atrium.sum())
 
