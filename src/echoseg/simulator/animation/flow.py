@@ -109,6 +109,11 @@ class Places:
         )
         self._here = np.indices((len(self._rows), len(self._cols)), dtype=np.float32)
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(h, w) of the box."""
+        return len(self._rows), len(self._cols)
+
     def __call__(self, phase: float, shift: tuple[float, float] = (0.0, 0.0)) -> tuple[Float32, Float32]:
         """Places (2, h, w) in the end-diastolic and in the end-systolic still, rows and columns counted within the box.
 

@@ -11,6 +11,7 @@ from echoseg.simulator.animation.flow import Box, Flow, Places, bounding_box
 _MARGIN_PX = 3
 _FAR_PX = 24
 """Beyond it the distance to a structure does not matter."""
+_PINHOLE_PX = 12
 _SURE_PX = 1.5
 """Farther than this from any border, the nearest pixel's label is that of the place."""
 
@@ -33,9 +34,13 @@ class MaskBlender:
         open_ = np.flatnonzero((ed != es) | (np.minimum(ed_depth, es_depth) < _SURE_PX))
         mean = (1 - phase) * self._ed.at(ed_places[:, open_]) + phase * self._es.at(es_places[:, open_])
         ed[open_] = np.argmax(mean, axis=0)
-        rows, cols = self._places.box
+        structure = np.zeros_like(ed)
+        structure[open_] = 1 + np.argmax(mean[1:], axis=0)
+        part = ed.reshape(self._places.shape)
+        pinholes = _pinholes(part)
+        part[pinholes] = structure.reshape(part.shape)[pinholes]
         labels = np.zeros(self._shape, np.uint8)
-        labels[rows, cols] = ed.reshape(rows.stop - rows.start, cols.stop - cols.start)
+        labels[self._places.box] = part
         return labels
 
 
@@ -64,6 +69,18 @@ class _Distances:
         row = np.clip(np.rint(places[0]), 0, height - 1).astype(np.intp)
         col = np.clip(np.rint(places[1]), 0, width - 1).astype(np.intp)
         return np.asarray(row * width + col)
+
+
+def _pinholes(labels: UInt8) -> NDArray[np.bool_]:
+    """Pixels of background (h, w) that structures enclose in groups of a few: three borders that miss their common corner."""
+    from scipy.ndimage import label
+
+    components, _ = label(labels == 0)
+    pinhole = np.bincount(components.ravel()) <= _PINHOLE_PX
+    edges = (components[0], components[-1], components[:, 0], components[:, -1])
+    pinhole[np.unique(np.concatenate(edges))] = False
+    pinhole[0] = False
+    return np.asarray(pinhole[components])
 
 
 def _signed_distance(inside: NDArray[np.bool_]) -> Float32:
