@@ -31,7 +31,8 @@ class MeanTeacherConfig(UNetConfig):
 
     Attributes:
         consistency_weight: of the consistency after the ramp; 0 = supervised-only control.
-        ramp: steps until it is reached, exp(-5 (1 - step / ramp)^2).
+        start: first step of the ramp. A teacher that has learned little teaches its mistakes, hard targets most of all.
+        ramp: steps from there until the weight is reached, exp(-5 (1 - step / ramp)^2).
         frames: frames drawn of each clip and step for the consistency; a clip with fewer gives all. Time grows with it.
         loss: consistency with soft targets: squared difference of probabilities, or KL.
         target: `soft` = the teacher's probabilities; `hard` = its labels, where it is sure, with cross-entropy.
@@ -41,6 +42,7 @@ class MeanTeacherConfig(UNetConfig):
     """
 
     consistency_weight: float = 1.0
+    start: int = 0
     ramp: int = 600
     frames: int = 4
     loss: Literal["mse", "kl"] = "mse"
@@ -51,10 +53,10 @@ class MeanTeacherConfig(UNetConfig):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.consistency_weight < 0 or self.ramp < 0 or self.frames < 1:
+        if min(self.consistency_weight, self.start, self.ramp) < 0 or self.frames < 1:
             raise UsageError(
-                f"consistency_weight={self.consistency_weight}, ramp={self.ramp}, frames={self.frames}: "
-                "weight and ramp must not be negative, frames at least 1"
+                f"consistency_weight={self.consistency_weight}, start={self.start}, ramp={self.ramp}, frames={self.frames}: "
+                "weight, start and ramp must not be negative, frames at least 1"
             )
         if not 0 <= self.threshold <= 1 or not 0 <= self.decay < 1:
             raise UsageError(
@@ -86,8 +88,10 @@ class MeanTeacher(Method):
 
     def training_step(self, labelled: ClipBatch, unlabelled: ClipBatch | None, step: int) -> StepResult:
         """L = CE + Dice of the student on labelled frames + weight(step) * consistency on drawn frames."""
-        weight = self.config.consistency_weight * gaussian_ramp(step, self.config.ramp)
-        frames = frames_of_step(labelled, unlabelled, self.config.frames if weight > 0 else 0, step)
+        config = self.config
+        begun = step >= config.start
+        weight = config.consistency_weight * gaussian_ramp(step - config.start, config.ramp) if begun else 0.0
+        frames = frames_of_step(labelled, unlabelled, config.frames if weight > 0 else 0, step)
         if not len(frames.masks):
             return StepResult(self.student.classifier.weight.sum() * 0.0, {})
         logits = self.student.segment_frames(frames.strong)
