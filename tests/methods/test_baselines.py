@@ -82,6 +82,16 @@ def test_mean_teachers_loss_is_supervision_and_weighted_consistency(target, loss
     assert int(frames.drawn.sum()) == 2 * 4
 
 
+def test_the_consistency_waits_for_its_start():
+    """Before it a step is its control's; the ramp counts from there."""
+    waiting = mean_teacher(consistency_weight=2.0, start=3, ramp=4)
+    control = mean_teacher(consistency_weight=0.0)
+    early = waiting.training_step(two_views(), two_views(1, labelled=False), 2)
+    torch.testing.assert_close(early.loss, control.training_step(two_views(), None, 2).loss)
+    later = waiting.training_step(two_views(), two_views(1, labelled=False), 5)
+    assert later.logs["lambda"] == pytest.approx(2 * gaussian_ramp(2, 4))
+
+
 def test_the_threshold_decides_which_pixels_teach():
     batch = two_views()
     logs = {
@@ -232,6 +242,7 @@ def test_the_exported_graph_holds_the_networks_that_predict_and_agrees_with_torc
     ("config", "name", "value"),
     [
         (MeanTeacherConfig, "consistency_weight", -1.0),
+        (MeanTeacherConfig, "start", -1),
         (MeanTeacherConfig, "ramp", -1),
         (MeanTeacherConfig, "threshold", 1.5),
         (MeanTeacherConfig, "decay", 1.0),
