@@ -86,8 +86,10 @@ def run_variant(name: str, steps: int, patients: int, camus: Path, work: Path) -
 
 
 def summarise(steps: int, patients: int, work: Path) -> dict:
-    """What the table shows of every finished variant."""
-    models = {}
+    """What the table shows of every finished variant; those of the same steps and patients in an earlier JSON stay."""
+    earlier = json.loads(RESULT.read_text()) if RESULT.exists() else {}
+    same = (earlier.get("steps"), earlier.get("patients")) == (steps, patients)
+    models = dict(earlier["models"]) if same else {}
     for name in variants():
         scores = work / name.replace(" ", "-") / "scores"
         if not (scores / "areas.csv").exists():

@@ -27,6 +27,16 @@ def _named(function: Callable[[Job], Result], job: Job) -> Result:
         raise
 
 
+def check_workers(workers: int) -> None:
+    """Refuse a number of processes that is none, before an earlier folder is emptied.
+
+    Raises:
+        UsageError: `workers` is below 1.
+    """
+    if workers < 1:
+        raise UsageError(f"{workers} workers: give 1 or more")
+
+
 def in_order(function: Callable[[Job], Result], jobs: Iterable[Job], workers: int) -> Iterator[Result]:
     """Results of `function` for all jobs, in their order, whichever process finishes first.
 
@@ -34,8 +44,7 @@ def in_order(function: Callable[[Job], Result], jobs: Iterable[Job], workers: in
     the jobs must be picklable. If a job fails its error is raised here, with a note that names the job; then, and when the
     caller stops, jobs that have not started are dropped.
     """
-    if workers < 1:
-        raise UsageError(f"{workers} workers: give 1 or more")
+    check_workers(workers)
     named = functools.partial(_named, function)
     if workers == 1:
         yield from map(named, jobs)

@@ -18,6 +18,7 @@ from pathlib import Path
 from echoseg.errors import UsageError
 from echoseg.simulator.folder import begin_folder, case_seed
 from echoseg.simulator.motion import schedule_beats
+from echoseg.simulator.parallel import check_workers
 from echoseg.simulator.patient import sample_patient
 from echoseg.simulator.presets import Preset, get_preset
 from echoseg.simulator.randomness import Stream, stream
@@ -118,6 +119,7 @@ def write_set(
     if limit is not None and limit < 1:
         raise UsageError(f"limit={limit}: give at least 1")
     settings = asdict(chosen) | {"name": limited_name(name, limit), "limit": limit}
+    check_workers(workers)
     record = begin_folder(folder, "echonet", chosen.seed, get_preset(chosen.preset), {"set": settings})
     return write_cases(folder, record, list(chosen.cases(folder, limit)), workers=workers, progress=progress)
 

@@ -23,7 +23,7 @@ from echoseg.simulator.folder import (
     sign_folder,
     truth_digest,
 )
-from echoseg.simulator.parallel import in_order
+from echoseg.simulator.parallel import check_workers, in_order
 from echoseg.simulator.presets import Preset, get_preset
 from echoseg.simulator.render import simulate
 from echoseg.simulator.simulated import CLEAR_FROM, SimulatedCine
@@ -219,6 +219,7 @@ def write_echonet(
     """
     folder, chosen, timing = Path(root), get_preset(preset), clip or ClipOptions()
     counts = _checked_counts(n_by_split, ECHONET_SPLITS)
+    check_workers(workers)
     record = begin_folder(folder, "echonet", seed, chosen, {"cines": counts, **asdict(timing)})
     cases = [
         EchoNetCase(folder, f"0X{patient:016X}", patient, split, chosen, timing)
@@ -350,6 +351,7 @@ def write_camus(
     """
     folder, chosen = Path(root), get_preset(preset)
     counts = _checked_counts(patients, CAMUS_SPLITS)
+    check_workers(workers)
     begin_folder(folder, "camus", seed, chosen, {"patients": counts, "fps": fps})
     total = sum(counts.values())
     splits = [split for split, count in counts.items() for _ in range(count)]

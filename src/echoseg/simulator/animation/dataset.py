@@ -14,7 +14,7 @@ from echoseg.cine import Cine, Instant, View
 from echoseg.errors import InputError, UsageError
 from echoseg.simulator.animation.clip import SEMI_SYNTHETIC, AnimatedClip, ClipMotion, animate
 from echoseg.simulator.folder import begin_folder, case_seed
-from echoseg.simulator.parallel import in_order
+from echoseg.simulator.parallel import check_workers, in_order
 from echoseg.simulator.randomness import uniform
 from echoseg.simulator.writers import (
     CAMUS_SPLITS,
@@ -130,6 +130,7 @@ def write_animated(
         "ejection_s": list(EJECTION_S),
         "cases": {f"{name}_{_TAGS[case.view]}": case.id for name, case in zip(names, cases, strict=True)},
     }
+    check_workers(workers)
     begin_folder(folder, "camus", seed, None, settings)
     jobs = [
         _Job(case, folder / "database_nifti" / name, fps, case_seed(seed, *case.id.encode()))
