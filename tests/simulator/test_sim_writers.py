@@ -106,12 +106,12 @@ def test_echonet_tracings_are_an_axis_and_twenty_diameters_of_ed_and_es(echonet)
         np.testing.assert_allclose(volumes, [float(row["ESV"]), float(row["EDV"])], atol=1e-3)
 
 
-@pytest.mark.parametrize("write", [write_echonet, write_camus])
-def test_no_worker_is_refused_before_an_earlier_folder_is_emptied(tmp_path, write):
+@pytest.mark.parametrize(("write", "counts"), [(write_echonet, COUNTS), (write_camus, CAMUS_COUNTS)])
+def test_no_worker_is_refused_before_an_earlier_folder_is_emptied(tmp_path, write, counts):
     (tmp_path / "simulation.json").write_text("{}")
     (tmp_path / "old.txt").write_text("kept")
     with pytest.raises(UsageError, match="0 workers"):
-        write(tmp_path, {}, workers=0)
+        write(tmp_path, counts, workers=0)
     assert (tmp_path / "old.txt").read_text() == "kept"
 
 
