@@ -9,6 +9,7 @@ from echoseg.metrics.agreement import (
     ef_agreement_memsam,
 )
 from echoseg.metrics.bootstrap import interval_95, resampled_sums
+from echoseg.metrics.calibration import Reliability, ReliabilityBin, auroc
 from echoseg.metrics.distances import (
     BorderDistances,
     asd_directed,
@@ -33,11 +34,14 @@ __all__ = [
     "MemSamAgreement",
     "PairedComparison",
     "RegressionScores",
+    "Reliability",
+    "ReliabilityBin",
     "ScoresSummary",
     "SegmentationScores",
     "TemporalConsistency",
     "asd_directed",
     "assd",
+    "auroc",
     "border",
     "border_distances",
     "compare_paired",
