@@ -13,6 +13,8 @@ from echoseg.cine import Float64
 from echoseg.errors import InputError
 from echoseg.metrics.bootstrap import N_RESAMPLES, Interval, interval_95, resampled_sums
 
+LIMITS_SD = 1.96  # standard deviations to either side of the bias hold 95 % of normally distributed differences
+
 
 @dataclass(frozen=True)
 class Agreement:
@@ -24,9 +26,11 @@ class Agreement:
         sd: standard deviation of the differences (n - 1).
         mae: mean absolute difference.
         r: Pearson correlation, NaN where one side does not vary.
-        icc: intraclass correlation ICC(2,1), absolute agreement of single measurements.
-        limits: 95 % limits of agreement, bias -+ 1.96 sd.
-        intervals: bootstrap 95 % interval of "bias", "sd", "mae", "r" and "icc".
+        icc: intraclass correlation ICC(2,1), absolute agreement of single measurements
+            (Shrout and Fleiss, Psychol Bull 1979;86:420).
+        limits: 95 % limits of agreement, bias -+ 1.96 sd (Bland and Altman, Lancet 1986;327:307).
+        intervals: bootstrap 95 % interval of "bias", "sd", "mae", "r" and "icc", and of the limits of agreement,
+            "lower_limit" and "upper_limit".
     """
 
     n: int
@@ -100,10 +104,12 @@ def ef_agreement(
     exact = _statistics(terms.sum(axis=0, keepdims=True))
     resampled = _statistics(resampled_sums(terms, rng, groups=patients, n_resamples=n_resamples))
     values = {name: float(value[0]) for name, value in exact.items()}
+    resampled["lower_limit"] = resampled["bias"] - LIMITS_SD * resampled["sd"]
+    resampled["upper_limit"] = resampled["bias"] + LIMITS_SD * resampled["sd"]
     return Agreement(
         n=len(p),
         **values,
-        limits=(values["bias"] - 1.96 * values["sd"], values["bias"] + 1.96 * values["sd"]),
+        limits=(values["bias"] - LIMITS_SD * values["sd"], values["bias"] + LIMITS_SD * values["sd"]),
         intervals=MappingProxyType({name: interval_95(samples) for name, samples in resampled.items()}),
     )
 

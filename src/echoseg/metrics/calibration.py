@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.stats import rankdata
+from numpy.typing import ArrayLike
 
 from echoseg.cine import Float64
 from echoseg.errors import InputError
@@ -116,5 +115,6 @@ def auroc(scores: ArrayLike, positive: ArrayLike) -> float:
     n_negative = len(flags) - n_positive
     if not n_positive or not n_negative:
         return float("nan")
-    ranks: NDArray[np.float64] = rankdata(values)
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    ranks = (np.cumsum(counts) - (counts - 1) / 2)[place]  # equal scores share their mean rank, counted from 1
     return float((ranks[flags].sum() - n_positive * (n_positive + 1) / 2) / (n_positive * n_negative))
