@@ -25,7 +25,7 @@ def test_every_frame_of_the_series_is_what_the_single_frame_measures():
     for t, mask in enumerate(masks):
         frame = measure_frame(mask, spacing)
         assert frame.discs is not None
-        assert series.volume_ml[t] == pytest.approx(simpson_single_plane(frame.discs))
+        assert series.simpson_ml[t] == pytest.approx(simpson_single_plane(frame.discs))
         assert (series.area_mm2[t], series.length_mm[t]) == (frame.area_mm2, frame.length_mm)
 
 
@@ -79,7 +79,7 @@ def test_one_odd_frame_does_not_turn_its_axis_against_the_rest():
     together = measure_frames([upright.astype(np.uint8)] * 5 + [odd.astype(np.uint8)], Spacing(1.0, 1.0))
     assert alone is not None
     assert alone.apex[0] > alone.base[0]  # on its own it is taken as upside down
-    assert together.volume_ml[5] != simpson_single_plane(alone)
+    assert together.simpson_ml[5] != simpson_single_plane(alone)
 
 
 def test_area_length_is_a_method_of_its_own():

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from echoseg.cine import CineMeta, MaskStack, Segmentation, Spacing, View
-from echoseg.clinical import QualityFlag, area_jitter, measure_cine
+from echoseg.clinical import Context, QualityFlag, area_jitter, measure_cine
 from echoseg.errors import InputError
 
 FPS = 25.0
@@ -167,7 +167,7 @@ def test_a_ventricle_cut_by_the_edge():
     cropped[:, :82] = masks[:, 30:]
     flag, reasons = _reasons(cropped)
     assert flag is REVIEW
-    assert "cut by the image's edge" in reasons
+    assert "apex cut off by the edge of the image or sector: 33 of 60 frames" in reasons
 
 
 def test_area_jumps():
@@ -224,3 +224,56 @@ def test_jitter_of_white_noise_is_its_standard_deviation():
     areas = 1000 + 20 * np.random.default_rng(0).normal(size=4000)
     assert area_jitter(areas) == pytest.approx(0.02, rel=0.08)
     assert area_jitter(np.array([1.0, 2.0])) == 0
+
+
+def test_a_ventricle_cut_off_beside_its_apex():
+    flag, reasons = _reasons(np.pad(_masks()[:, :, 40:], ((0, 0), (0, 0), (0, 40))))
+    assert flag is REVIEW
+    assert reasons == "ventricle cut off by the edge of the image or sector: 60 of 60 frames"
+
+
+def _sector(top: int) -> np.ndarray:
+    """All of the image below a row."""
+    return np.arange(112)[:, None] * np.ones(112) >= top
+
+
+def test_a_ventricle_at_the_edge_of_the_sector():
+    masks = _masks()
+    quality = measure_cine(_segmentation(masks), context=Context(sector=_sector(10))).quality
+    assert quality.flag is PASS
+    masks[:, :45] = 0
+    reasons = measure_cine(_segmentation(masks), context=Context(sector=_sector(10))).quality.reasons
+    assert not any("sector" in reason for reason in reasons)
+    quality = measure_cine(_segmentation(masks), context=Context(sector=_sector(45))).quality
+    assert quality.flag is REVIEW
+    assert any("apex cut off by the edge of the image or sector: 60 of 60" in reason for reason in quality.reasons)
+
+
+def test_a_sector_of_another_size_is_refused():
+    with pytest.raises(InputError, match=r"a\.dcm: sector of shape \(5, 5\)"):
+        measure_cine(_segmentation(_masks()), context=Context(sector=np.ones((5, 5), bool)))
+
+
+@pytest.mark.parametrize("rows", [34, 40, 46])
+def test_an_apex_that_was_cut_off(rows):
+    masks = _masks()
+    masks[:, :rows] = 0
+    flag, reasons = _reasons(masks)
+    assert flag is REVIEW
+    assert "probably cut off" in reasons
+
+
+def test_a_round_ventricle_is_no_apical_view():
+    y, x = np.mgrid[0:112, 0:112]
+    radii = 32 + 6 * np.cos(2 * np.pi * np.arange(60) / 20)
+    masks = np.stack([(y - 56) ** 2 + (x - 56) ** 2 <= r**2 for r in radii]).astype(np.uint8)
+    flag, reasons = _reasons(masks)
+    assert flag is REVIEW
+    assert "no apical view" in reasons
+
+
+def test_what_lies_beyond_the_training_data_calls_for_a_review():
+    context = Context(beyond_training=("12 frames per second, learned on 30 or more",))
+    quality = measure_cine(_segmentation(_masks()), context=context).quality
+    assert quality.flag is REVIEW
+    assert quality.reasons == ("beyond the training data: 12 frames per second, learned on 30 or more",)

@@ -1,6 +1,8 @@
 """Clinical numbers from masks: long axis, discs, volumes, beats, ejection fraction and a quality flag."""
 
 from echoseg.clinical.beats import Beat, find_beats
+from echoseg.clinical.biplane import BeatPair, BiplaneNumber, StudyEjection, area_length_biplane, measure_study
+from echoseg.clinical.context import Context
 from echoseg.clinical.curve import VolumeCurve, volume_curve
 from echoseg.clinical.discs import (
     N_DISCS,
@@ -22,6 +24,7 @@ from echoseg.clinical.ejection import (
 )
 from echoseg.clinical.frames import METHODS, FrameMeasure, FrameSeries, measure_frame, measure_frames
 from echoseg.clinical.indices import Indices, measure_cine, with_regressed
+from echoseg.clinical.measures import BeatMeasures, ContourStrain, Measured, Measures, ReferenceRange, Rhythm
 from echoseg.clinical.outline import Outline, find_outline
 from echoseg.clinical.quality import Quality, QualityFlag, QualityLimits, area_jitter, assess
 from echoseg.clinical.regressed import RegressedEf
@@ -30,20 +33,31 @@ __all__ = [
     "METHODS",
     "N_DISCS",
     "Beat",
+    "BeatMeasures",
+    "BeatPair",
+    "BiplaneNumber",
+    "Context",
+    "ContourStrain",
     "Discs",
     "Ejection",
     "EjectionSummary",
     "FrameMeasure",
     "FrameSeries",
     "Indices",
+    "Measured",
+    "Measures",
     "Outline",
     "Quality",
     "QualityFlag",
     "QualityLimits",
+    "ReferenceRange",
     "RegressedEf",
+    "Rhythm",
+    "StudyEjection",
     "VolumeCurve",
     "area_jitter",
     "area_length",
+    "area_length_biplane",
     "assess",
     "biplane_ejection",
     "ef_percent",
@@ -55,6 +69,7 @@ __all__ = [
     "measure_cine",
     "measure_frame",
     "measure_frames",
+    "measure_study",
     "simpson_biplane",
     "simpson_biplane_shared_height",
     "simpson_single_plane",

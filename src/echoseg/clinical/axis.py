@@ -57,10 +57,13 @@ class LongAxis:
     Attributes:
         middle: (y, x) mm, midpoint of the two hinges of the mitral annulus.
         to_base: (y, x), unit vector from the apex to the base.
+        hinges: indices of the contour's corners at the two hinges. Walking on from the first, the contour passes the apex
+            before it comes to the second.
     """
 
     middle: Vector
     to_base: Vector
+    hinges: tuple[int, int] = (0, 0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,13 +126,14 @@ def atrial_contact(outline: Outline, partner: NDArray[np.bool_]) -> NDArray[np.i
 
     The atrium may stand up to one pixel away: predicted labels often leave such a gap.
     """
-    facing = _inside(outline.pixels_outside(1), partner) | _inside(outline.pixels_outside(2), partner)
+    facing = pixels_in(outline.pixels_outside(1), partner) | pixels_in(outline.pixels_outside(2), partner)
     if np.count_nonzero(facing) < max(3, MIN_CONTACT_SHARE * len(facing)):
         return None
     return np.flatnonzero(facing)
 
 
-def _inside(pixels: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def pixels_in(pixels: NDArray[np.int64], mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which of the pixels (N, 2) are set in a mask (H, W); those outside the image are not."""
     clipped = np.minimum(np.maximum(pixels, 0), np.array(mask.shape) - 1)
     return np.asarray(mask[clipped[:, 0], clipped[:, 1]] & (clipped == pixels).all(axis=1))
 
@@ -150,22 +154,29 @@ def find_axis(
     to_base = _unit(shape.base_vector, or_else=(1.0, 0.0))
     if base_hint is not None and to_base[0] * base_hint[0] + to_base[1] * base_hint[1] < 0:
         to_base = (-to_base[0], -to_base[1])
-    y, x = contour.y, contour.x
-    middle = shape.centre
+    middle, hinges = shape.centre, (0, 0)
     for _ in range(_REFINEMENTS):
-        along = y * to_base[0] + x * to_base[1]
-        across = x * to_base[0] - y * to_base[1]
-        middle = _midpoint(contour, int((along + across).argmax()), int((along - across).argmax()))
+        hinges = _corners(contour, to_base)
+        middle = _midpoint(contour, *hinges)
         to_base = _from_apex(contour, middle, to_base)
-    return LongAxis(middle, to_base)
+    return LongAxis(middle, to_base, hinges)
+
+
+def _corners(contour: Contour, to_base: Vector) -> tuple[int, int]:
+    """Indices of the points that reach farthest towards the base and to one side, and to the other."""
+    along = contour.y * to_base[0] + contour.x * to_base[1]
+    across = contour.x * to_base[0] - contour.y * to_base[1]
+    return int((along - across).argmax()), int((along + across).argmax())
 
 
 def _axis_from_contact(contour: Contour, shape: Shape, contact: NDArray[np.intp]) -> LongAxis:
     y, x = contour.y[contact], contour.x[contact]
     down = _unit((float(y.mean()) - shape.centre[0], float(x.mean()) - shape.centre[1]), or_else=(1.0, 0.0))
     across = x * down[0] - y * down[1]
-    middle = _midpoint(contour, int(contact[across.argmax()]), int(contact[across.argmin()]))
-    return LongAxis(middle, _from_apex(contour, middle, down))
+    middle = _midpoint(contour, int(contact[across.argmin()]), int(contact[across.argmax()]))
+    to_base = _from_apex(contour, middle, down)
+    # An atrium that is narrower than the annulus touches its middle only.
+    return LongAxis(middle, to_base, _corners(contour, to_base))
 
 
 def _midpoint(contour: Contour, one: int, two: int) -> Vector:

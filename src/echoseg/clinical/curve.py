@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from echoseg.cine import CineMeta, Float64, Spacing
 from echoseg.clinical.discs import MM3_PER_ML
-from echoseg.clinical.frames import SIMPSON_SINGLE_PLANE, FrameSeries, measure_frames
-from echoseg.errors import InputError
+from echoseg.clinical.frames import METHODS, SIMPSON_SINGLE_PLANE, FrameSeries, measure_frames
+from echoseg.errors import InputError, UsageError
 
 Unit = Literal["mL", "px3"]
 AreaUnit = Literal["mm2", "px2"]
@@ -78,16 +78,23 @@ def spacing_to_measure(meta: CineMeta) -> Spacing:
 
 
 def curve_of(series: FrameSeries, meta: CineMeta, method: str) -> VolumeCurve:
-    """Volume curve of frames that were measured with `spacing_to_measure(meta)`."""
+    """Volume curve of frames that were measured with `spacing_to_measure(meta)`.
+
+    Raises:
+        UsageError: the method is none of `METHODS`.
+    """
+    if method not in METHODS:
+        raise UsageError(f"volume method {method!r} is unknown; choose one of {', '.join(METHODS)}")
     calibrated = meta.spacing is not None
+    values = series.volume_ml(method)
     return VolumeCurve(
-        values=series.volume_ml if calibrated else series.volume_ml * MM3_PER_ML,
+        values=values if calibrated else values * MM3_PER_ML,
         unit="mL" if calibrated else "px3",
         method=method,
         areas=series.area_mm2,
         lengths=series.length_mm,
         area_unit="mm2" if calibrated else "px2",
-        times_s=None if meta.fps is None else np.arange(len(series.volume_ml)) / meta.fps,
+        times_s=None if meta.fps is None else np.arange(len(values)) / meta.fps,
     )
 
 
@@ -107,4 +114,4 @@ def volume_curve(masks: Iterable[NDArray[np.uint8]], meta: CineMeta, method: str
         >>> curve.unit, [round(float(v)) for v in curve.values]
         ('mL', [117, 75, 54])
     """
-    return curve_of(measure_frames(masks, spacing_to_measure(meta), method=method), meta, method)
+    return curve_of(measure_frames(masks, spacing_to_measure(meta)), meta, method)

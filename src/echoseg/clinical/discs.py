@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.cine import Float64, Spacing, Structure
-from echoseg.clinical.axis import Contour, LongAxis, Vector, find_axis
+from echoseg.clinical.axis import Contour, LongAxis, Vector
 from echoseg.clinical.figure import Figure, find_figure
 from echoseg.errors import GeometryError, InputError
 
@@ -126,8 +126,12 @@ def find_discs(
 
 def figure_discs(figure: Figure, n: int = N_DISCS, *, base_hint: Vector | None = None) -> Discs:
     """Discs of a figure that was prepared before."""
-    axis = find_axis(figure.contour, figure.shape, base_hint=base_hint, contact=figure.contact)
-    cut = cut_figure(figure.contour, axis, n)
+    return axis_discs(figure.contour, figure.axis(base_hint), n)
+
+
+def axis_discs(contour: Contour, axis: LongAxis, n: int = N_DISCS) -> Discs:
+    """Discs of a contour along an axis that was found before."""
+    cut = cut_figure(contour, axis, n)
     to_base, middle = np.array(axis.to_base), np.array(axis.middle)
     sideways = np.array([-axis.to_base[1], axis.to_base[0]])
     on_axis = middle + cut.levels[:, None] * to_base

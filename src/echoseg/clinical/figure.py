@@ -8,7 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.cine import Spacing, Structure
-from echoseg.clinical.axis import Contour, Shape, Vector, atrial_contact, contour_shape, smoothed_contour
+from echoseg.clinical.axis import (
+    Contour,
+    LongAxis,
+    Shape,
+    Vector,
+    atrial_contact,
+    contour_shape,
+    find_axis,
+    smoothed_contour,
+)
 from echoseg.clinical.outline import Outline, find_outline
 from echoseg.errors import InputError
 
@@ -38,6 +47,10 @@ class Figure:
             return self.shape.base_vector
         y, x = self.contour.y[self.contact].mean(), self.contour.x[self.contact].mean()
         return float(y) - self.shape.centre[0], float(x) - self.shape.centre[1]
+
+    def axis(self, base_hint: Vector | None = None) -> LongAxis:
+        """Long axis; the hint points roughly to the base, for figures that do not touch the other chamber."""
+        return find_axis(self.contour, self.shape, base_hint=base_hint, contact=self.contact)
 
 
 def find_figure(

@@ -57,6 +57,7 @@ class Outline:
         n_components: number of 4-connected components of the mask.
         stray_fraction: share of the mask's pixels that lie outside the largest component.
         touches_edge: whether the component reaches the first or last row or column of the image.
+        image_shape: (H, W) of the mask.
     """
 
     rows: Float64
@@ -67,6 +68,7 @@ class Outline:
     n_components: int
     stray_fraction: float
     touches_edge: bool
+    image_shape: tuple[int, int]
 
     @property
     def points(self) -> Float64:
@@ -77,6 +79,11 @@ class Outline:
         """int64 (N, 2): the pixel outside the object at each point, `distance` pixels away; it may lie outside the image."""
         reach = distance - 0.5
         return np.rint(self.points + reach * np.stack([-self.col_steps, self.row_steps], axis=1)).astype(np.int64)
+
+    def points_at_edge(self) -> NDArray[np.intp]:
+        """Indices of the points behind which the image ends."""
+        pixels = self.pixels_outside(1)
+        return np.flatnonzero(((pixels < 0) | (pixels >= np.array(self.image_shape))).any(axis=1))
 
 
 def _bounds(mask: NDArray[np.bool_]) -> tuple[int, int, int, int]:
@@ -154,4 +161,5 @@ def find_outline(mask: NDArray[np.bool_]) -> Outline:
         n_components=n_components,
         stray_fraction=stray_fraction,
         touches_edge=bool(touches_edge),
+        image_shape=(height, width),
     )

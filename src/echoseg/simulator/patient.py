@@ -261,7 +261,7 @@ def sample_view(rng: np.random.Generator, preset: Preset, view: View, infarct: I
     return ViewGeometry(
         view=view,
         bow=uniform(rng, (-0.05, 0.05)),
-        septal_bulge=uniform(rng, (0.0, 0.06)),
+        septal_bulge=uniform(rng, preset.septal_bulge),
         foreshortening=longest - (longest - shortest) * float(rng.beta(1, 2)),
         foreshortening_change=uniform(rng, (-0.8, 0.8)),
         profile_waves=_sample_waves(rng, 0.035, 4),

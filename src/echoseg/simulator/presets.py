@@ -100,6 +100,8 @@ class Preset:
         out_of_plane_rad: how far tissue leaves the image plane in systole; pi / 2 would replace all of its speckle.
         p_arrhythmia: chance of atrial fibrillation or premature beats.
         foreshortening: shortest to longest apparent long axis, as a part of the true one.
+        septal_bulge: basal bulge of the septum, as a part of the long axis. What it takes of the cavity is missing in the masks, not in
+            the stated volume.
         hearts: shares of normal, reduced, dilated and hyperdynamic hearts.
         atrium_shown: how much of the left atrium the depth shows; below 0 the image ends above the mitral plane.
         trabeculae: largest number of trabeculae.
@@ -136,6 +138,7 @@ class Preset:
     out_of_plane_rad: Range = (0.2, 0.9)
     p_arrhythmia: float = 0.2
     foreshortening: Range = (0.86, 1.0)
+    septal_bulge: Range = (0.0, 0.06)
     hearts: tuple[float, float, float, float] = (0.54, 0.24, 0.13, 0.09)
     atrium_shown: Range = (0.5, 1.15)
     trabeculae: float = 30.0
@@ -171,7 +174,8 @@ _EASY = Preset(
     side_lobe_db=(-42.0, -34.0),
     out_of_plane_rad=(0.0, 0.3),
     p_arrhythmia=0.05,
-    foreshortening=(0.96, 1.0),
+    foreshortening=(0.98, 1.0),
+    septal_bulge=(0.0, 0.0),
     p_hypokinesia=0.1,
     flicker_db=1.4,
     p_mirrored=0.0,
