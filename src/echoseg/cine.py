@@ -92,6 +92,7 @@ class CineMeta:
         aspect: row size / column size of a pixel; None = unknown, taken as square. Follows from spacing if there is one.
         view: apical view if the file says it.
         r_waves_s: times of the R-waves in seconds from the first frame, empty when unknown.
+        region: (top, left, bottom, right) of the two-dimensional tissue, where the file's header says it; the last two exclusive.
         warnings: sentences that a user must see (stale calibration, guessed frame rate).
     """
 
@@ -104,6 +105,7 @@ class CineMeta:
     aspect: float | None = None
     view: View = View.UNKNOWN
     r_waves_s: tuple[float, ...] = ()
+    region: tuple[int, int, int, int] | None = None
     warnings: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:

@@ -214,3 +214,14 @@ def test_unreadable_numbers_are_as_good_as_missing(tmp_path):
     data = path.read_bytes()
     path.write_bytes(data.replace(b"20.0000", b"2x.abcd"))
     assert read_cine(path).fps == 33.0
+
+
+def test_the_tissue_region_is_kept_whatever_its_units(tmp_path):
+    """For what may be seen of the picture units do not matter; half-open, within the image, the largest one."""
+    meta = meta_of(tmp_path, region(40, 50, PhysicalUnitsXDirection=0), region(10, 10))
+    assert meta.region == (0, 0, 50, 40)
+    assert meta_of(tmp_path, region(WIDTH + 1, HEIGHT + 1)).region == (0, 0, HEIGHT, WIDTH)
+    assert meta_of(tmp_path, region(WIDTH + 9, HEIGHT)).region is None, "outside its image"
+    assert meta_of(tmp_path, region(40, 50, RegionDataType=10)).region is None, "spectral"
+    assert meta_of(tmp_path, unplaced()).region is None
+    assert meta_of(tmp_path).region is None

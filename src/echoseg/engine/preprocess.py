@@ -6,8 +6,10 @@ uint8 pixels.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import chain, islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +17,31 @@ from numpy.typing import NDArray
 from echoseg.cine import Float32, UInt8
 from echoseg.engine.config import ResizeMode
 from echoseg.errors import InputError
+from echoseg.io import sector
 
 Box = tuple[slice, slice]
+
+
+def without_graphics(frames: Iterable[UInt8], region: sector.Box | None = None) -> Iterator[UInt8]:
+    """The frames of a cine, black where text, scales or an ECG are drawn around the ultrasound.
+
+    The first `sector.SAMPLE_FRAMES` frames are held until the sector is known. Where it is not found for sure, or nothing is drawn
+    around it, as in a cine that was cropped to it, frames go through as they are.
+
+    Args:
+        frames: uint8 (H, W) each.
+        region: (top, left, bottom, right) of the tissue, where the file's header says it.
+    """
+    iterator = iter(frames)
+    first = list(islice(iterator, sector.SAMPLE_FRAMES))
+    alike = len({frame.shape for frame in first}) == 1  # else the error comes from where the frame is used
+    found = sector.find_sector(first, region) if alike else None
+    if found is None or not found.has_graphics:
+        yield from chain(first, iterator)
+        return
+    keep = found.visible.astype(np.uint8)
+    for frame in chain(first, iterator):
+        yield frame * keep if frame.shape == keep.shape and frame.dtype == np.uint8 else frame
 
 
 @dataclass(frozen=True)

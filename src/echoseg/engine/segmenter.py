@@ -13,12 +13,13 @@ import numpy as np
 from echoseg.cine import CineMeta, MaskStack, Segmentation, UInt8
 from echoseg.engine.backends import Backend, load_backend
 from echoseg.engine.config import MODEL_FILE, ModelConfig
-from echoseg.engine.preprocess import Geometry
+from echoseg.engine.preprocess import Geometry, without_graphics
 from echoseg.engine.registry import find_model
 from echoseg.engine.session import StreamSession, frame_result
 from echoseg.engine.signature import check_signature
 from echoseg.engine.temporal import predict
 from echoseg.errors import InputError
+from echoseg.io.sector import Box
 
 CHUNK = 8  # more is no faster, and the memory of the activations grows with it
 
@@ -40,7 +41,9 @@ class Segmenter:
     """A loaded model: `segmenter(source)` for a whole cine, `segmenter.session(meta)` for live frames.
 
     The result for a frame depends on nothing but what the model itself sees of the cine: not on the chunk size, not on
-    frames that share a batch. Memory is bounded by a chunk or a window, plus the compressed masks.
+    frames that share a batch. Text and an ECG around the ultrasound sector are blanked first, where the sector is found for sure
+    (`preprocess.without_graphics`); live frames are taken as they come. Memory is bounded by a second of frames, a chunk or a
+    window, plus the compressed masks.
     """
 
     def __init__(self, config: ModelConfig, backend: Backend, *, chunk: int = CHUNK) -> None:
@@ -78,7 +81,7 @@ class Segmenter:
         geometry = Geometry.fit(meta.shape, self.config.size, self.config.resize)
         masks = MaskStack(meta.height, meta.width)
         confidence: list[float] = []
-        images = _inputs(source, geometry)
+        images = _inputs(source, geometry, meta.region)
         for logits in predict(self._backend, self.config, images, meta.fps, self._chunk):
             result = frame_result(logits, self.config, geometry, f"{meta.source}, frame {len(masks)}")
             masks.append(result.mask)
@@ -98,8 +101,8 @@ class Segmenter:
             yield f"{meta.fps:.3g} frames per second, but {self.config.title} learned on {slowest:.3g} or more"
 
 
-def _inputs(source: FrameSource, geometry: Geometry) -> Iterator[UInt8]:
-    for number, frame in enumerate(source):
+def _inputs(source: FrameSource, geometry: Geometry, region: Box | None) -> Iterator[UInt8]:
+    for number, frame in enumerate(without_graphics(source, region)):
         try:
             yield geometry.apply(frame)
         except InputError as error:

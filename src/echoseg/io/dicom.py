@@ -12,7 +12,7 @@ import zlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, TypeVar
 
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -25,12 +25,13 @@ from echoseg.cine import CineMeta, UInt8
 from echoseg.errors import InputError
 from echoseg.io import dicom_meta, limits
 from echoseg.io.dicom_pixels import DAMAGE as PIXEL_DAMAGE
-from echoseg.io.dicom_pixels import PixelReader
+from echoseg.io.dicom_pixels import PixelReader, Samples
 from echoseg.io.door import quiet, reading
 from echoseg.io.stream import CineStream
 
+T = TypeVar("T")
 # pydicom converts values when they are first used, and answers odd ones with any of these.
-DAMAGE = (InvalidDicomError, TypeError, AttributeError, *PIXEL_DAMAGE)
+DAMAGE: tuple[type[Exception], ...] = (InvalidDicomError, TypeError, AttributeError, *PIXEL_DAMAGE)
 _UNDEFINED = 0xFFFFFFFF
 _NATIVE = (
     uid.ImplicitVRLittleEndian,
@@ -70,33 +71,85 @@ class _File:
         return self.syntax not in _NATIVE
 
 
+@dataclass(frozen=True)
+class DicomCine:
+    """A DICOM file that holds frames: what its header says, and two ways to its pixels.
+
+    Attributes:
+        meta: what is known before the first frame is decoded.
+        header: data set without pixels, as it was read.
+        syntax: transfer syntax of the file.
+    """
+
+    meta: CineMeta
+    header: Dataset
+    syntax: uid.UID
+    _file: _File
+    _reader: PixelReader
+
+    @classmethod
+    def open(cls, path: Path) -> DicomCine:
+        """Parse a file up to its pixels.
+
+        Raises:
+            InputError: it is broken, holds no pixels, or no installed decoder reads it.
+        """
+        source = str(path)
+        with reading(source, extra=DAMAGE), quiet():
+            file = _parse(path)
+            height, width, n_frames = _sizes(file)
+            reader = PixelReader.create(source, file.dataset, file.syntax, file.pixel_vr)
+            _check_pixels(file, height, width, n_frames)
+            return cls(_meta(file, height, width, n_frames, reader.warnings), file.dataset, file.syntax, file, reader)
+
+    def gray(self) -> Generator[UInt8, None, None]:
+        """Frames in order, uint8 (H, W)."""
+        return self._decode(self._reader.native, self._reader.coded)
+
+    def samples(self) -> Generator[Samples, None, None]:
+        """Frames in order as they are stored, in colour where they have one."""
+        return self._decode(self._reader.native_samples, self._reader.coded_samples)
+
+    def darkest_entry(self) -> int:
+        """Entry of the file's palette that is shown darkest; only for pixels that have one."""
+        return self._reader.darkest_entry()
+
+    def _decode(
+        self, native: Callable[[BinaryIO, int], Generator[T, None, None]], coded: Callable[[bytes], T]
+    ) -> Generator[T, None, None]:
+        with self._file.open() as pixels:
+            pixels.seek(self._file.offset)
+            if not self._file.is_coded:
+                yield from native(pixels, self._file.length)
+                return
+            for codestream in _codestreams(self._file, pixels, self.meta.n_frames):
+                with quiet():
+                    frame = coded(codestream)
+                yield frame
+
+
 def open_dicom(path: Path) -> CineStream:
     """Frames of a DICOM file as a stream of gray."""
-    source = str(path)
-    with reading(source, extra=DAMAGE), quiet():
-        file = _parse(path)
-        height, width, n_frames = _sizes(file)
-        reader = PixelReader.create(source, file.dataset, file.syntax, file.pixel_vr)
-        _check_pixels(file, height, width, n_frames)
-        size = dicom_meta.calibration(file.dataset, height, width)
-        fps, said = dicom_meta.timing(file.dataset, n_frames)
-        meta = CineMeta(
-            source=source,
-            height=height,
-            width=width,
-            n_frames=n_frames,
-            fps=fps,
-            spacing=size.spacing,
-            aspect=size.aspect,
-            view=dicom_meta.view(file.dataset),
-            r_waves_s=dicom_meta.r_waves(file.dataset),
-            warnings=size.warnings + said + reader.warnings,
-        )
+    cine = DicomCine.open(path)
+    return CineStream(cine.meta, cine.gray, damage=DAMAGE)
 
-    def decode() -> Generator[UInt8, None, None]:
-        return _decode(file, reader, n_frames)
 
-    return CineStream(meta, decode, damage=DAMAGE)
+def _meta(file: _File, height: int, width: int, n_frames: int, warnings: tuple[str, ...]) -> CineMeta:
+    size = dicom_meta.calibration(file.dataset, height, width)
+    fps, said = dicom_meta.timing(file.dataset, n_frames)
+    return CineMeta(
+        source=file.source,
+        height=height,
+        width=width,
+        n_frames=n_frames,
+        fps=fps,
+        spacing=size.spacing,
+        aspect=size.aspect,
+        view=dicom_meta.view(file.dataset),
+        r_waves_s=dicom_meta.r_waves(file.dataset),
+        region=dicom_meta.tissue_box(file.dataset, height, width),
+        warnings=size.warnings + said + warnings,
+    )
 
 
 def _parse(path: Path) -> _File:
@@ -202,21 +255,15 @@ def _check_pixels(file: _File, height: int, width: int, n_frames: int) -> None:
         )
 
 
-def _decode(file: _File, reader: PixelReader, n_frames: int) -> Generator[UInt8, None, None]:
-    """Gray frames in order."""
-    with file.open() as pixels:
-        pixels.seek(file.offset)
-        if not file.is_coded:
-            yield from reader.native(pixels)
-            return
-        offsets = as_pixel_options(file.dataset).get("extended_offsets")
-        codestreams = generate_frames(pixels, number_of_frames=n_frames, extended_offsets=offsets)
-        for number in range(n_frames):
-            with quiet():
-                codestream = next(codestreams, None)
-                if codestream is None:
-                    raise InputError(
-                        f"{file.source}: only {number} of its {n_frames} frames are there; the file is truncated, copy it again"
-                    )
-                gray = reader.coded(codestream)
-            yield gray
+def _codestreams(file: _File, pixels: BinaryIO, n_frames: int) -> Generator[bytes, None, None]:
+    """Compressed frames in order."""
+    offsets = as_pixel_options(file.dataset).get("extended_offsets")
+    found = generate_frames(pixels, number_of_frames=n_frames, extended_offsets=offsets)
+    for number in range(n_frames):
+        with quiet():
+            codestream = next(found, None)
+        if codestream is None:
+            raise InputError(
+                f"{file.source}: only {number} of its {n_frames} frames are there; the file is truncated, copy it again"
+            )
+        yield codestream

@@ -84,6 +84,18 @@ def calibration(dataset: Dataset, height: int, width: int) -> Calibration:
     return Calibration(spacing=Spacing(row_mm=row_mm, col_mm=col_mm))
 
 
+def tissue_box(dataset: Dataset, height: int, width: int) -> tuple[int, int, int, int] | None:
+    """(top, left, bottom, right) of the largest region of 2D tissue, the last two exclusive; None where none lies in the image."""
+    regions = [region for region in dataset.get("SequenceOfUltrasoundRegions") or () if _is_tissue(region)]
+    boxes = [box for region in regions if (box := _box(region)) is not None]
+    if not boxes:
+        return None
+    left, top, right, bottom = max(boxes, key=_area)
+    if not (0 <= left < right <= width and 0 <= top < bottom <= height):
+        return None
+    return int(top), int(left), min(int(bottom) + 1, height), min(int(right) + 1, width)
+
+
 def _size_mm(region: Dataset) -> tuple[float, float]:
     """(row, col) size of a pixel of a calibrated region."""
     row_mm, col_mm = (abs(number(region, f"PhysicalDelta{axis}") or 0) * 10 for axis in "YX")
@@ -95,10 +107,13 @@ def _aspect(region: Dataset) -> float:
     return row_mm / col_mm
 
 
+def _is_tissue(region: Dataset) -> bool:
+    return number(region, "RegionSpatialFormat") == _2D and number(region, "RegionDataType") == _TISSUE
+
+
 def _is_tissue_in_cm(region: Dataset) -> bool:
     return (
-        number(region, "RegionSpatialFormat") == _2D
-        and number(region, "RegionDataType") == _TISSUE
+        _is_tissue(region)
         and number(region, "PhysicalUnitsXDirection") == number(region, "PhysicalUnitsYDirection") == _CM
         and bool(number(region, "PhysicalDeltaX"))
         and bool(number(region, "PhysicalDeltaY"))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from functools import cache
@@ -21,9 +20,19 @@ from pydicom.pixels.utils import as_pixel_options
 from echoseg.cine import UInt8
 from echoseg.errors import InputError
 from echoseg.io import dicom_meta
+from echoseg.io.dicom_jpeg import (
+    decode_twelve_bits,
+    jpeg_luma,
+    jpeg_planes,
+    picture_size,
+    sample_bits,
+    says_its_colours,
+)
 from echoseg.io.door import quiet
 from echoseg.io.gray import GrayScale, Numeric, expand_limited_range, luma
 
+Samples = tuple[Numeric, str]
+"""Values of one frame, (H, W) or (H, W, 3), and their photometric interpretation."""
 DAMAGE = (Image.DecompressionBombError,)
 _JPEG_8_BIT = (uid.JPEGBaseline8Bit, uid.JPEGExtended12Bit)
 # Syntaxes of the standard that are younger than pydicom's dictionary.
@@ -33,9 +42,10 @@ _NEWER_SYNTAXES = {
     "1.2.840.10008.1.2.4.112": "JPEG XL",
 }
 _MAX_PALETTE_BITS = 16
-# What gdcm and pylibjpeg-openjpeg read, and what dcmtk's dcmdjpeg makes raw where no package here can: JPEG with 12 bits, and
-# the retired spectral selection and full progression.
+# What gdcm and pylibjpeg-openjpeg read (of JPEG extended only twelve bits need one of them), and what dcmtk's dcmdjpeg makes raw where
+# no package here can: the retired spectral selection and full progression.
 _FROM_EXTRA = (
+    uid.JPEGExtended12Bit,
     uid.JPEGLossless,
     uid.JPEGLosslessSV1,
     uid.JPEGLSLossless,
@@ -46,7 +56,7 @@ _FROM_EXTRA = (
     uid.HTJ2KLosslessRPCL,
     uid.HTJ2K,
 )
-_FROM_DCMTK = (uid.JPEGExtended12Bit, "1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
+_FROM_DCMTK = ("1.2.840.10008.1.2.4.53", "1.2.840.10008.1.2.4.55")
 
 
 @dataclass(frozen=True)
@@ -59,7 +69,7 @@ class PixelReader:
         decoder: pydicom's decoder for the transfer syntax.
         options: what it needs to know about the pixels.
         to_gray: decoded samples and their photometric interpretation -> gray.
-        luma_only: whether frames are JPEGs whose luma can be decoded alone.
+        from_luma: luma of an 8-bit JPEG -> gray; None where frames are no such JPEGs.
         warnings: what the user must know about the gray values.
     """
 
@@ -68,7 +78,7 @@ class PixelReader:
     decoder: Decoder
     options: dict[str, Any]
     to_gray: Callable[[Numeric, str], UInt8]
-    luma_only: bool
+    from_luma: Callable[[UInt8], UInt8] | None
     warnings: tuple[str, ...]
 
     @classmethod
@@ -95,45 +105,99 @@ class PixelReader:
             decoder=decoder,
             options=options,
             to_gray=to_gray,
-            luma_only=syntax in _JPEG_8_BIT and bits == 8 and photometric.startswith(("YBR_FULL", "MONOCHROME2")),
+            from_luma=_from_luma(photometric) if syntax in _JPEG_8_BIT and bits == 8 and not signed else None,
             warnings=warnings,
         )
 
-    def native(self, pixels: BinaryIO) -> Generator[UInt8, None, None]:
-        """Gray frames of uncompressed pixel data, from the position of the file on."""
-        if self.options["photometric_interpretation"] == "YBR_FULL_422":
-            yield from self._native_422(pixels)
+    def native(self, pixels: BinaryIO, length: int) -> Generator[UInt8, None, None]:
+        """Gray frames of uncompressed pixel data of `length` bytes, from the position of the file on."""
+        if self._is_packed(length):
+            for quadruples in self._quadruples(pixels):
+                yield quadruples[..., :2].reshape(self.shape)
             return
-        frames = self.decoder.iter_array(pixels, raw=True, **self.options)
+        for values, photometric in self.native_samples(pixels, length):
+            yield self.to_gray(values, photometric)
+
+    def native_samples(self, pixels: BinaryIO, length: int) -> Generator[Samples, None, None]:
+        """The same frames as they are stored."""
+        if self._is_packed(length):
+            for quadruples in self._quadruples(pixels):
+                yield _unpacked(quadruples), "YBR_FULL"
+            return
+        options = self.options
+        if options["photometric_interpretation"] == "YBR_FULL_422":
+            # unpacked from JPEG by a program that left the old name: three whole planes
+            options = options | {"photometric_interpretation": "YBR_FULL"}
+        frames = self.decoder.iter_array(pixels, raw=True, **options)
         while True:
             with quiet():
                 found = next(frames, None)
             if found is None:
                 return
-            yield self.to_gray(found[0], str(found[1]["photometric_interpretation"]))
+            yield found[0], str(found[1]["photometric_interpretation"])
 
-    def _native_422(self, pixels: BinaryIO) -> Generator[UInt8, None, None]:
-        """Luma of Y Y Cb Cr quadruples; pydicom 3.0 seeks to the wrong place from the second frame on."""
+    def _is_packed(self, length: int) -> bool:
+        """Whether two pixels share their colour."""
+        whole = 3 * self.shape[0] * self.shape[1] * int(self.options["number_of_frames"])
+        return self.options["photometric_interpretation"] == "YBR_FULL_422" and length < whole
+
+    def _quadruples(self, pixels: BinaryIO) -> Generator[UInt8, None, None]:
+        """Y Y Cb Cr of two pixels each, (H, W / 2, 4); pydicom 3.0 seeks to the wrong place from the second frame on."""
         height, width = self.shape
         for _ in range(int(self.options["number_of_frames"])):
-            quadruples = np.frombuffer(pixels.read(height * width * 2), np.uint8).reshape(height, width // 2, 4)
-            yield quadruples[..., :2].reshape(height, width)
+            yield np.frombuffer(pixels.read(height * width * 2), np.uint8).reshape(height, width // 2, 4)
 
     def coded(self, codestream: bytes) -> UInt8:
         """Gray of one compressed frame."""
+        size = self._checked_size(codestream)
+        if self.from_luma is not None and not _is_deep(codestream):
+            if size is None:
+                raise InputError(f"{self.source}: a frame that is no JPEG picture; the file is damaged, copy it again")
+            if self.options["photometric_interpretation"] != "RGB" or says_its_colours(codestream):
+                return self.from_luma(jpeg_luma(codestream))
+        return self.to_gray(*self._decoded(codestream))
+
+    def coded_samples(self, codestream: bytes) -> Samples:
+        """One compressed frame as it is stored: of a JPEG with colour its luma and chroma, whatever the header calls them."""
+        self._checked_size(codestream)
+        called = str(self.options["photometric_interpretation"])
+        eight_bits = self.from_luma is not None and not _is_deep(codestream)
+        if eight_bits and self.options["samples_per_pixel"] == 3 and says_its_colours(codestream):
+            planes, coded = jpeg_planes(codestream)
+            return planes, called if called.startswith("YBR_PARTIAL") else coded
+        return self._decoded(codestream)
+
+    def darkest_entry(self) -> int:
+        """Entry of the palette that is shown darkest."""
+        entries = np.arange(2 ** int(self.options["bits_stored"]))
+        return int(self.to_gray(entries, "PALETTE COLOR").argmin())
+
+    def _checked_size(self, codestream: bytes) -> tuple[int, int] | None:
         size = picture_size(codestream)
         if size is not None and size != self.shape:
             raise InputError(
                 f"{self.source}: a frame of {size[0]}x{size[1]} pixels where the header says {self.shape[0]}x{self.shape[1]}; "
                 "the file is damaged, export the cine again"
             )
-        if self.luma_only:
-            if size is None:
-                raise InputError(f"{self.source}: a frame that is no JPEG picture; the file is damaged, copy it again")
-            return _jpeg_luma(codestream)
+        return size
+
+    def _decoded(self, codestream: bytes) -> Samples:
+        if uid.JPEGExtended12Bit == self.decoder.UID and _is_deep(codestream):
+            if not _reads_twelve_bits():
+                raise _no_decoder(self.source, uid.JPEGExtended12Bit, " with 12 bits")
+            return decode_twelve_bits(codestream, self.shape), str(self.options["photometric_interpretation"])
         options = self.options | {"number_of_frames": 1, "extended_offsets": None}
         values, properties = self.decoder.as_array(encapsulate([codestream]), index=0, raw=True, **options)
-        return self.to_gray(values, str(properties["photometric_interpretation"]))
+        return values, str(properties["photometric_interpretation"])
+
+
+def _unpacked(quadruples: UInt8) -> UInt8:
+    """(H, W, 3) of Y Y Cb Cr."""
+    height, half, _ = quadruples.shape
+    out = np.empty((height, 2 * half, 3), np.uint8)
+    out[..., 0] = quadruples[..., :2].reshape(height, 2 * half)
+    out[..., 1:] = quadruples[..., 2:].repeat(2, axis=1)
+    return out
 
 
 def _decoder(source: str, syntax: uid.UID, bits: int) -> Decoder:
@@ -141,18 +205,25 @@ def _decoder(source: str, syntax: uid.UID, bits: int) -> Decoder:
         decoder = get_decoder(syntax)
     except NotImplementedError:
         decoder = None
-    too_deep = (
-        syntax == uid.JPEGExtended12Bit
-        and bits > 8
-        and "pylibjpeg" not in (decoder.available_plugins if decoder else ())
-    )
+    too_deep = syntax == uid.JPEGExtended12Bit and bits > 8 and not _reads_twelve_bits()
     if decoder is None or not decoder.is_available or too_deep:
-        known = _NEWER_SYNTAXES.get(syntax, syntax.name)
-        name = f"{known} ({syntax})" if known != syntax else str(syntax)
-        depth = f" with {bits} bits" if too_deep else ""
-        raise InputError(f"{source}: no decoder for its transfer syntax {name}{depth}; {_cure(syntax)}")
+        raise _no_decoder(source, syntax, f" with {bits} bits" if too_deep else "")
     _silence_gdcm()
     return decoder
+
+
+def _is_deep(codestream: bytes) -> bool:
+    return (sample_bits(codestream) or 8) > 8
+
+
+def _reads_twelve_bits() -> bool:
+    return find_spec("gdcm") is not None
+
+
+def _no_decoder(source: str, syntax: uid.UID, depth: str) -> InputError:
+    known = _NEWER_SYNTAXES.get(syntax, syntax.name)
+    name = f"{known} ({syntax})" if known != syntax else str(syntax)
+    return InputError(f"{source}: no decoder for its transfer syntax {name}{depth}; {_cure(syntax)}")
 
 
 def _cure(syntax: uid.UID) -> str:
@@ -173,33 +244,13 @@ def _silence_gdcm() -> None:
             switch_off()
 
 
-def _jpeg_luma(codestream: bytes) -> UInt8:
-    """Luma of a JPEG without decoding its colour: a third of the time and the same values."""
-    with Image.open(io.BytesIO(codestream), formats=("JPEG",)) as image:
-        image.draft("L", image.size)
-        return np.array(image.convert("L"))
-
-
-def picture_size(codestream: bytes) -> tuple[int, int] | None:
-    """(H, W) that a JPEG, JPEG-LS or JPEG 2000 codestream declares, None where it does not say."""
-    start = codestream.find(b"\xff\x4f\xff\x51", 0, 256)  # JPEG 2000: SOC, SIZ
-    if start >= 0 and len(codestream) >= start + 24:
-        right, bottom, left, top = (
-            int.from_bytes(codestream[start + i : start + i + 4], "big") for i in (8, 12, 16, 20)
-        )
-        return bottom - top, right - left
-    if not codestream.startswith(b"\xff\xd8"):
-        return None
-    position = 2
-    while position + 9 <= len(codestream):
-        marker, length = codestream[position + 1], int.from_bytes(codestream[position + 2 : position + 4], "big")
-        if codestream[position] != 0xFF or length < 2 or marker == 0xDA:
-            return None
-        if marker == 0xF7 or (0xC0 <= marker <= 0xCF and marker not in (0xC4, 0xC8, 0xCC)):
-            frame = codestream[position + 5 : position + 9]
-            return int.from_bytes(frame[:2], "big"), int.from_bytes(frame[2:], "big")
-        position += 2 + length
-    return None
+def _from_luma(photometric: str) -> Callable[[UInt8], UInt8] | None:
+    """What makes gray of the luma of a JPEG; None where luma is not what the pixels mean (a palette)."""
+    if photometric.startswith("YBR_PARTIAL"):
+        return expand_limited_range
+    if photometric == "MONOCHROME1":
+        return np.invert
+    return (lambda gray: gray) if photometric.startswith(("MONOCHROME2", "YBR_FULL", "RGB")) else None
 
 
 def _window(dataset: Dataset, bits: int, signed: bool) -> tuple[GrayScale, tuple[str, ...]]:
@@ -260,7 +311,8 @@ def _colour(source: str, bits: int) -> Callable[[Numeric, str], UInt8]:
         if bits > 8:
             values = values.astype(np.uint32) >> (bits - 8)
         if photometric == "RGB":
-            return luma(values)
+            # Pillow's gray is this package's luma to the bit, in a third of the time
+            return np.asarray(Image.fromarray(np.ascontiguousarray(values, np.uint8)).convert("L"))
         if photometric.startswith("YBR_PARTIAL"):
             return expand_limited_range(values[..., 0].astype(np.uint8))
         if photometric.startswith("YBR_FULL"):

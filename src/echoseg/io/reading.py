@@ -10,6 +10,8 @@ from echoseg.io.door import quiet, reading
 from echoseg.io.sniff import Format, sniff
 from echoseg.io.stream import CineStream
 
+MASK_SOURCES = "masks are read from NIfTI, MetaImage or NPZ files and from DICOM segmentations"
+
 
 def open_cine(path: Path | str, *, fps: float | None = None, spacing: Spacing | None = None) -> CineStream:
     """Open a cine of any known format for reading frame by frame.
@@ -55,7 +57,7 @@ def read_cine(path: Path | str, *, fps: float | None = None, spacing: Spacing | 
 
 
 def read_masks(path: Path | str) -> tuple[CineMeta, MaskStack]:
-    """Read label masks of every frame from NIfTI, MetaImage or NPZ.
+    """Read label masks of every frame from NIfTI, MetaImage, NPZ or a DICOM segmentation.
 
     Returns:
         What the file says about the cine, and the masks with labels 0..3.
@@ -70,11 +72,15 @@ def read_masks(path: Path | str) -> tuple[CineMeta, MaskStack]:
             from echoseg.io.npz import read_npz_masks
 
             return read_npz_masks(path)
+        if found is Format.DICOM:
+            from echoseg.io.dicom_seg_reader import read_seg_masks
+
+            return read_seg_masks(path)
         if found is Format.NIFTI:
             from echoseg.io.nifti import open_nifti_volume as open_volume
         elif found is Format.METAIMAGE:
             from echoseg.io.metaimage import open_metaimage_volume as open_volume
         else:
-            raise InputError(f"{path}: a {found.value} file; masks are read from NIfTI, MetaImage or NPZ, convert them")
+            raise InputError(f"{path}: a {found.value} file; {MASK_SOURCES}, convert them")
         volume, meta = open_volume(path)
         return volume.describe(meta), volume.labels()
