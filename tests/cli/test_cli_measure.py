@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from tests.cli.conftest import N_FRAMES, SHAPE, write_calibrated
+from tests.clinical.hearts import ED, ES, beating
 from tests.io.sample_files import write_metaimage
 
-from echoseg.cine import Spacing
-from echoseg.io import write_nifti
+from echoseg.cine import Cine, CineMeta, Spacing
+from echoseg.io import write_nifti, write_npz_cine
 
 FILES = {"result.json", "masks.nii.gz", "curve.csv", "overlay.mp4", "report.html"}
 HALF_HEIGHT, HALF_WIDTHS = 18.0, 12 + 4 * np.cos(2 * np.pi * np.arange(N_FRAMES) / 16)
@@ -102,3 +104,90 @@ def test_a_folder_is_no_mask(echoseg, tmp_path, masks):
     answer = echoseg("measure", masks.parent, "-o", tmp_path / "out")
     assert answer.code == 3
     assert "a folder; name the files in it" in answer.err
+
+
+def write_masks(path, masks, fps=25.0):
+    write_nifti(path, masks, len(masks), masks.shape[1:], Spacing(1.0, 1.0), fps)
+    return path
+
+
+def test_every_number_has_unit_method_and_frames(echoseg, tmp_path):
+    path = write_masks(tmp_path / "heart.nii.gz", beating())
+    words = ("--formats", "csv", "--view", "A4C", "--display", "standard", "--body-surface-m2", "2")
+    assert echoseg("measure", path, "-o", tmp_path / "out", *words).code == 0
+    found = result(tmp_path / "out", "heart")
+    median = found["measures"]["median"]
+    assert {"edv", "ef_area_length", "co", "la_volume_max_index", "lv_mass", "gcs_mid", "strain_apical_septal"} <= set(
+        median
+    )
+    assert median["la_volume_max"]["value"] == pytest.approx(ES.atrium_ml, rel=0.03)
+    assert median["la_volume_max"]["unit"] == "mL"
+    assert median["lv_mass"]["value"] == pytest.approx(ED.mass_g, rel=0.03)
+    assert (median["lv_mass"]["method"], median["lv_mass"]["frames"]) == ("apical_shell_discs", [0, 20])
+    assert found["view"] == "A4C"
+    assert found["measures"]["body_surface_m2"] == 2.0
+    assert [one["who"] for one in found["measures"]["ranges"]["ef"]] == ["women", "men"]
+    assert len(found["measures"]["strain"]["segments"]["mid_inferoseptal"]) == 41
+
+
+def test_two_views_of_a_study(echoseg, tmp_path):
+    four = write_masks(tmp_path / "four.nii.gz", beating())
+    narrow = [replace(shape, radius=0.8 * shape.radius) for shape in (ED, ES)]
+    two = write_masks(tmp_path / "two.nii.gz", beating(*narrow))
+    answer = echoseg("measure", four, "--a2c", two, "-o", tmp_path / "out", "--formats", "csv")
+    assert answer.code == 0
+    study = json.loads((tmp_path / "out" / "studies" / "four" / "study.json").read_text())
+    assert study["method"] == "simpson_biplane"
+    assert study["edv"] == pytest.approx(0.8 * ED.lv_ml, rel=0.02)
+    assert study["ef_percent"] == pytest.approx(100 * (1 - ES.lv_ml / ED.lv_ml), abs=1)
+    assert {view: one["case"] for view, one in study["chosen"].items()} == {"A4C": "four", "A2C": "two"}
+    assert "edv_area_length" in study["biplane"]["median"]
+    assert (tmp_path / "out" / "studies.csv").is_file()
+
+
+def test_a_table_of_views_pairs_several_studies(echoseg, tmp_path):
+    rows = ["file,view,study"]
+    for patient in ("p1", "p2"):
+        for view in ("A4C", "A2C"):
+            write_masks(tmp_path / f"{patient}_{view}.nii.gz", beating(lengths=(16,)))
+            rows.append(f"{patient}_{view}.nii.gz,{view},{patient}")
+    (tmp_path / "views.csv").write_text("\n".join(rows))
+    files = sorted(tmp_path.glob("*.nii.gz"))
+    words = ("measure", *files, "--views", tmp_path / "views.csv", "-o", tmp_path / "out", "--formats", "csv")
+    assert echoseg(*words).code == 0
+    for patient in ("p1", "p2"):
+        study = json.loads((tmp_path / "out" / "studies" / patient / "study.json").read_text())
+        assert study["edv"] == pytest.approx(ED.lv_ml, rel=0.02)
+    (tmp_path / "out" / "studies" / "p1" / "study.json").unlink()
+    assert echoseg(*words, "--skip-existing").code == 0
+    assert json.loads((tmp_path / "out" / "studies" / "p1" / "study.json").read_text())["method"] == "simpson_biplane"
+
+
+def test_the_cine_says_what_masks_do_not(echoseg, tmp_path):
+    frames, masks = np.full((N_FRAMES, *SHAPE), 90, np.uint8), ellipses()
+    meta = CineMeta("cine", *SHAPE, N_FRAMES, fps=40.0, spacing=Spacing(0.5, 0.5))
+    write_npz_cine(tmp_path / "cine.npz", Cine(meta, frames))
+    np.savez(tmp_path / "m.npz", masks=masks)
+    words = ("measure", tmp_path / "m.npz", "--formats", "csv", "--cine")
+    assert echoseg(*words, tmp_path / "cine.npz", "-o", tmp_path / "out").code == 0
+    found = result(tmp_path / "out", "m")
+    assert (found["fps"], found["spacing_mm"], found["unit"]) == (40.0, {"row": 0.5, "col": 0.5}, "mL")
+    write_npz_cine(tmp_path / "short.npz", Cine(meta, frames[:5]))
+    answer = echoseg(*words, tmp_path / "short.npz", "-o", tmp_path / "other")
+    assert answer.code == 3
+    assert "give the cine that the masks were drawn on" in answer.err
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--a2c", "x.nii.gz", "--view", "A4C"), "without --view and --views"),
+        (("--view", "A4C", "--views", "views.csv"), "both say the view"),
+        (("second.nii.gz", "--cine", "a.avi"), "belongs to one file of masks"),
+        (("second.nii.gz", "--body-surface-m2", "2"), "one patient a call"),
+    ],
+)
+def test_options_that_do_not_go_together(echoseg, masks, tmp_path, words, message):
+    answer = echoseg("measure", masks, *words, "-o", tmp_path / "out")
+    assert answer.code == 2
+    assert message in answer.err

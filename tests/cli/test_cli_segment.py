@@ -69,7 +69,8 @@ def test_good_and_broken_cines(echoseg, study, model, tmp_path):
     out = tmp_path / "out"
     answer = echoseg("segment", study, "-o", out, "--model", model, "--formats", "csv,html")
     assert answer.code == 5
-    assert names(out) == {f"clip{i}" for i in range(5)} | {"summary.csv", "run.json"}
+    assert names(out) == {f"clip{i}" for i in range(5)} | {"summary.csv", "run.json", "cohort.html"}
+    assert all(f"clip{i}/report.html" in (out / "cohort.html").read_text() for i in range(5))
     table = {row["case"]: row for row in rows(out)}
     assert {name for name, row in table.items() if row["status"] == "failed"} == {"cut", "empty"}
     assert "empty.dcm" in table["empty"]["error"]
@@ -215,7 +216,7 @@ def test_model_inside_a_training_run(echoseg, cine, model, tmp_path):
     [
         (["--spacing-mm", "wide"], "--spacing-mm wide"),
         (["--fps", "0"], "--fps 0"),
-        (["--formats", "dicom-sr"], "'dicom-sr' is not in this version"),
+        (["--formats", "dicom-sr"], "'dicom-sr' is unknown; write sr"),
         (["--formats", "gif"], "'gif' is unknown"),
         (["--shard", "3/2"], "--shard 3/2"),
         (["--threads", "0"], "threads=0"),
@@ -247,10 +248,10 @@ def test_a_folder_of_somebody_else_is_not_overwritten(echoseg, model, tmp_path):
 def test_a_bug_in_one_case_does_not_cost_the_others(capsys, study, model, tmp_path, monkeypatch):
     measured = segment.measure_cine
 
-    def measure(segmentation):
+    def measure(segmentation, **known):
         if "clip1" in segmentation.meta.source:
             raise ZeroDivisionError("unheard of")
-        return measured(segmentation)
+        return measured(segmentation, **known)
 
     monkeypatch.setattr(segment, "measure_cine", measure)
     words = ["segment", str(study), "-o", str(tmp_path / "out"), "--model", str(model), "--formats", "csv"]
@@ -314,10 +315,10 @@ def test_one_sentence_about_calibration(echoseg, model, tmp_path):
 def test_interrupt_keeps_the_record_of_what_is_done(echoseg, study, model, tmp_path, monkeypatch):
     measured = segment.measure_cine
 
-    def measure(segmentation):
+    def measure(segmentation, **known):
         if "clip1" in segmentation.meta.source:
             raise KeyboardInterrupt
-        return measured(segmentation)
+        return measured(segmentation, **known)
 
     monkeypatch.setattr(segment, "measure_cine", measure)
     answer = echoseg("segment", study, "-o", tmp_path / "out", "--model", model, "--formats", "csv")

@@ -13,7 +13,15 @@ from tests.cli.conftest import frames, write_avi, write_calibrated
 from tests.io.sample_files import dicom, noise, save_dicom, write_images
 
 from echoseg.cine import Spacing
-from echoseg.cli.options import Shard, parse_formats, parse_fps, parse_shard, parse_spacing, parse_with_inputs
+from echoseg.cli.options import (
+    Shard,
+    formats_of,
+    parse_formats,
+    parse_fps,
+    parse_shard,
+    parse_spacing,
+    parse_with_inputs,
+)
 from echoseg.cli.segment import SegmentOptions
 from echoseg.cli.sources import case_names, find_cines, named_files
 from echoseg.errors import UsageError
@@ -148,7 +156,7 @@ def test_a_folder_without_a_cine_is_a_problem(tmp_path):
     (tmp_path / "a.txt").write_text("a")
     (case,) = find_cines([tmp_path], Path("out")).cases
     assert case.problem is not None
-    assert case.problem.startswith(f"{tmp_path}: no cine among the 1 files in it (a.txt)")
+    assert case.problem.startswith(f"{tmp_path}: no cine in this folder, it holds 1 file that is no cine (a.txt); ")
     (tmp_path / "sub").mkdir()
     (case,) = find_cines([tmp_path / "sub"], Path("out")).cases
     assert "holds no files" in case.problem
@@ -187,10 +195,20 @@ def test_shares():
 
 def test_formats():
     assert parse_formats("csv, html") == {"csv", "html"}
-    with pytest.raises(UsageError, match="'pdf' is unknown; choose among csv, html, mp4, nifti"):
-        parse_formats("csv,pdf")
-    with pytest.raises(UsageError, match="'dicom-seg' is not in this version"):
+    assert parse_formats("seg,sr,dicom-video") == {"seg", "sr", "dicom-video"}
+    with pytest.raises(UsageError, match="'gif' is unknown; choose among csv, dicom-video, html, mp4, nifti"):
+        parse_formats("csv,gif")
+    with pytest.raises(UsageError, match="'dicom-seg' is unknown; write seg"):
         parse_formats("nifti,dicom-seg")
+
+
+def test_what_hospitals_file_is_made_of_dicom_only():
+    usual = {"nifti", "mp4", "csv", "html"}
+    assert formats_of(None, is_dicom=False) == (usual, frozenset())
+    assert formats_of(None, is_dicom=True) == (usual, {"seg", "sr"})
+    assert formats_of(frozenset({"csv", "seg"}), is_dicom=False) == ({"csv"}, {"seg"}), (
+        "what is asked for is not dropped"
+    )
 
 
 @pytest.mark.parametrize(

@@ -146,8 +146,8 @@ def test_nothing_found_at_all(make, tmp_path):
 
 def test_unknown_formats_are_refused_before_anything_is_written(make, tmp_path):
     cine, segmentation, indices = make.case(n_frames=2)
-    with pytest.raises(UsageError, match=f"'pdf': unknown; choose among {', '.join(sorted(FORMATS))}"):
-        write_case(tmp_path / "a", segmentation, indices, cine, frozenset({"pdf"}))
+    with pytest.raises(UsageError, match=f"'gif': unknown; choose among {', '.join(sorted(FORMATS))}"):
+        write_case(tmp_path / "a", segmentation, indices, cine, frozenset({"gif"}))
     assert files_of(tmp_path) == set()
 
 

@@ -48,6 +48,7 @@ def test_run_record(make, tmp_path):
     assert document["cases"][0] == {
         "case": "a",
         "source": "a.avi",
+        "study": None,
         "status": "done",
         "seconds": 1.235,
         "error": None,

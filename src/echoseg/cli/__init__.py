@@ -22,8 +22,10 @@ VERBS = {
     "measure": ("echoseg.cli.measure", "volumes and ejection fraction from masks that exist already"),
     "simulate": ("echoseg.cli.simulate", "make a data set of simulated cines with exact masks"),
     "data": ("echoseg.cli.data", "check what is wrong with a data folder, and how to mend it"),
+    "deid": ("echoseg.cli.deid", "copies of DICOM files without who the patient is"),
     "train": ("echoseg.cli.train", "train a model on a data folder"),
     "evaluate": ("echoseg.cli.evaluate", "score a model on a data folder"),
+    "benchmark": ("echoseg.cli.benchmark", "train and score methods side by side: one table with intervals"),
     "export": ("echoseg.cli.export", "turn a training run into a model folder"),
     "info": ("echoseg.cli.info", "version, models that ship, optional parts that are installed"),
 }

@@ -7,65 +7,35 @@ import signal
 import threading
 import time
 import traceback
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
+from statistics import median
 from types import FrameType
-from typing import Protocol
+from typing import TypeVar
 
-from echoseg.cine import CineMeta, Segmentation, UInt8
+from echoseg.cine import Segmentation
 from echoseg.cli.meter import Meter
 from echoseg.cli.options import Shard
-from echoseg.cli.output import complain, printable, write_json
+from echoseg.cli.outcome import Outcome, exit_code, show_outcome
+from echoseg.cli.output import complain, printable
 from echoseg.cli.sources import Source, listed
-from echoseg.cli.table import show_cases
-from echoseg.errors import EchosegError, InputError, OutputError, PartialFailureError
-from echoseg.io import CineStream
-from echoseg.report import CaseRecord, RunInfo, read_result, write_run, write_summary
+from echoseg.cli.studies import StudyBook
+from echoseg.cli.worker import Watch, Watched, Worker
+from echoseg.errors import EchosegError, InputError, OutputError
+from echoseg.report import CaseRecord, RunInfo, read_result, write_run, write_studies, write_summary
 from echoseg.report.result import Document
+from echoseg.report.run import Status
+from echoseg.report.studies import StudyRecord
+
+__all__ = ["Batch", "Watch", "make_folder", "run_batch", "with_full_source"]
 
 # Full or read-only: the cases that follow could not be written either.
 UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
-PASSES = 2  # over the frames of a case: one for the masks, one for the pictures
-
-
-class Watched:
-    """Frames of a cine that say what share of the work on them is done."""
-
-    def __init__(self, stream: CineStream, show: Callable[[float], None]) -> None:
-        self._stream, self._show = stream, show
-        self._taken = 0
-
-    @property
-    def meta(self) -> CineMeta:
-        """What is known about the cine."""
-        return self._stream.meta
-
-    def __iter__(self) -> Iterator[UInt8]:
-        for frame in self._stream:
-            self._taken += 1
-            self._show(min(0.99, self._taken / (PASSES * self.meta.n_frames)))
-            yield frame
-
-
-Watch = Callable[[CineStream], Watched]
-
-
-class Worker(Protocol):
-    """What is done with each case."""
-
-    @property
-    def model(self) -> str | None:
-        """Name and version of the model, None where there is none."""
-        ...
-
-    def __call__(self, source: Source, case_dir: Path, watch: Watch) -> Document:
-        """Write the results of a case; returns the content of its `result.json`."""
-        ...
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -80,7 +50,12 @@ class Batch:
         skip_existing: leave alone cases that have a result.
         shard: the share of the cases that `cases` is, None for all.
         as_json: one line on stdout for another program in place of the table.
-        ignored: number of files that were left alone.
+        left_alone: names of files that were found and not worked on, each with a noun for what it is.
+        studies: measures studies when their last cine is done; None where no study is known.
+        check: reads a case whole and raises an `InputError` if it is damaged. With `skip_existing` the worker is prepared
+            when the first case proves readable, so that a call that has nothing left but damaged files ends at once.
+        finish: writes further tables of the call from the records of its cases.
+        deliver: sends the results of a call of which every case has one, and gives the names of what it sent.
     """
 
     verb: str
@@ -90,12 +65,88 @@ class Batch:
     skip_existing: bool = False
     shard: Shard | None = None
     as_json: bool = False
-    ignored: int = 0
+    left_alone: tuple[tuple[str, str], ...] = ()
+    studies: StudyBook | None = None
+    check: Callable[[Source], None] | None = None
+    finish: Callable[[Path, Sequence[CaseRecord], Sequence[StudyRecord]], None] | None = None
+    deliver: Callable[[Sequence[CaseRecord], Sequence[StudyRecord]], Sequence[str]] | None = None
 
     @property
     def record_dir(self) -> Path:
         """Where `run.json` and `summary.csv` go; each share has its own, so that none overwrites another's."""
         return self.out if self.shard is None else self.out / f"shard-{self.shard.number}-of-{self.shard.of}"
+
+
+@dataclass
+class _Run:
+    """What has happened so far in a call."""
+
+    batch: Batch
+    prepare: Callable[[], Worker]
+    started: datetime
+    kept: Mapping[str, CaseRecord]
+    worker: Worker | None = None
+    done: dict[str, CaseRecord] = field(default_factory=dict)
+    failures: list[EchosegError] = field(default_factory=list)
+
+    def ready(self) -> Worker:
+        """The worker, prepared when it is first needed."""
+        if self.worker is None:
+            self.worker = self.prepare()
+            if self.worker.model is not None:
+                _warn_of_other_models(self.kept, self.worker.model)
+        return self.worker
+
+    @property
+    def model(self) -> str | None:
+        """Name and version of the model, None where none was loaded."""
+        return None if self.worker is None else self.worker.model
+
+    @property
+    def studies(self) -> list[StudyRecord]:
+        """What came of the studies that are complete."""
+        return [] if self.batch.studies is None else self.batch.studies.records
+
+    def settle(self, one: CaseRecord) -> CaseRecord:
+        """The record of a case with its study, which is measured if this was the last of its cines."""
+        if self.batch.studies is None:
+            return one
+        book, one = self.batch.studies, replace(one, study=self.batch.studies.study_of(one.case))
+        failure = _attempt(self, f"study {one.study}", lambda: book.settle(one))
+        if isinstance(failure, OutputError):
+            raise failure
+        return one
+
+    def record(self) -> list[CaseRecord]:
+        """Write the tables of the call as far as it has come."""
+        batch = self.batch
+        every = {**self.kept, **self.done}
+        records = [every[case.name] for case in batch.cases if case.name in every]
+        info = RunInfo(batch.call, self.model, self.started, datetime.now().astimezone(), batch.left_alone)
+        write_summary(batch.record_dir, records)
+        if any(study.has_results for study in self.studies):
+            write_studies(batch.record_dir, self.studies)
+        if batch.finish is not None:
+            batch.finish(batch.record_dir, records, self.studies)
+        write_run(batch.record_dir, info, records)
+        return records
+
+    def deliver(self, records: Sequence[CaseRecord]) -> tuple[Sequence[str] | None, EchosegError | None]:
+        """Names of what was sent, None where nothing is to be sent; and why it was not."""
+        send = self.batch.deliver
+        if send is None:
+            return None, None
+        failed = [one.case for one in records if one.status == "failed"]
+        try:
+            if failed:
+                raise OutputError(
+                    f"nothing was stored: {len(failed)} of {len(records)} cines failed ({listed(failed)}), and a study is stored "
+                    "whole or not at all; mend what failed and repeat the call with --skip-existing"
+                )
+            return send(records, self.studies), None
+        except EchosegError as error:
+            complain(str(error))
+            return (), error
 
 
 def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
@@ -111,40 +162,33 @@ def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
     Raises:
         OutputError: the disk is full or read-only, so that no later case can be written; those before are kept.
     """
-    started = datetime.now().astimezone()
     kept = _existing(batch) if batch.skip_existing else {}
+    run = _Run(batch, prepare, datetime.now().astimezone(), kept)
     todo = [case for case in batch.cases if case.name not in kept]
-    worker = prepare() if todo else None
+    if todo and not (batch.skip_existing and batch.check):
+        run.ready()
     make_folder(batch.record_dir)
-    if worker is not None and worker.model is not None:
-        _warn_of_other_models(kept, worker.model)
-    failures: list[EchosegError] = []
-    done: dict[str, CaseRecord] = {}
-
-    def record() -> list[CaseRecord]:
-        every = kept | done
-        records = [every[case.name] for case in batch.cases if case.name in every]
-        model = worker.model if worker is not None else None
-        write_summary(batch.record_dir, records)
-        write_run(batch.record_dir, RunInfo(batch.call, model, started, datetime.now().astimezone()), records)
-        return records
-
     try:
-        if worker is not None:
-            for one in _work(batch, todo, worker, failures):
-                done[one.case] = one
+        run.kept = {name: run.settle(one) for name, one in kept.items()}
+        for one in _work(run, todo):
+            run.done[one.case] = run.settle(one)
     except KeyboardInterrupt:
-        record()
+        run.record()
         raise KeyboardInterrupt(
-            f"interrupted, {len(done)} of {len(todo)} cases are done; repeat the call with --skip-existing to go on"
+            f"interrupted, {len(run.done)} of {len(todo)} cases are done; repeat the call with --skip-existing to go on"
         ) from None
     except OutputError:
         with suppress(OutputError):  # the tables may have no room either
-            record()
+            run.record()
         raise
-    records = record()
-    _show(batch, records, worker)
-    return _exit_code(records, failures)
+    records = run.record()
+    sent, refusal = run.deliver(records)
+    shard = None if batch.shard is None else str(batch.shard)
+    show_outcome(
+        Outcome(batch.out, batch.record_dir, run.model, shard, len(batch.left_alone), records, run.studies, sent),
+        as_json=batch.as_json,
+    )
+    return exit_code(records, run.failures) or (0 if refusal is None else refusal.exit_code)
 
 
 def with_full_source(segmentation: Segmentation, path: Path) -> Segmentation:
@@ -166,9 +210,18 @@ def _existing(batch: Batch) -> dict[str, CaseRecord]:
     kept = {}
     for case in batch.cases:
         result = _earlier_result(batch.out / case.name)
-        if result is not None and _same(Path(str(result["source"])), case.path):
-            kept[case.name] = CaseRecord(case.name, case.shown, "skipped", result=_without_frames(result))
+        if result is None or not _is_of(result, case):
+            continue
+        if batch.studies is None or not batch.studies.must_repeat(case.name, result):
+            kept[case.name] = _record(case, "skipped", result)
     return kept
+
+
+def _record(case: Source, status: Status, result: Document) -> CaseRecord:
+    """The record of a case that has a result, without what would fill the memory in a call over thousands of cases."""
+    confidence = [frame["confidence"] for frame in result.get("frames", ()) if frame["confidence"] is not None]
+    slim = {key: value for key, value in result.items() if key != "frames"}
+    return CaseRecord(case.name, case.shown, status, result=slim, confidence=median(confidence) if confidence else None)
 
 
 def _earlier_result(case_dir: Path) -> Document | None:
@@ -179,23 +232,28 @@ def _earlier_result(case_dir: Path) -> Document | None:
         return None
 
 
-def _same(first: Path, second: Path) -> bool:
-    """Whether two paths are one file, through links or not."""
-    both_exist = first.exists() and second.exists()
-    return first.samefile(second) if both_exist else first == second.absolute()
+def _is_of(result: Document, case: Source) -> bool:
+    """Whether a result was made from the file of a case, through links or not, or from its address."""
+    before = str(result["source"])
+    if case.origin is not None or before == case.full:
+        return before == case.full
+    first, second = Path(before), case.path
+    return first.exists() and second.exists() and first.samefile(second)
 
 
 def _check_free(case_dir: Path, case: Source) -> None:
     """Refuse to replace the result of another file that is still there: two patients may both have a `cine.avi`."""
     result = _earlier_result(case_dir)
-    before = None if result is None else Path(str(result["source"]))
-    if before is not None and before.exists() and not _same(before, case.path):
+    if result is None or _is_of(result, case):
+        return
+    before = str(result["source"])
+    if "://" in before or Path(before).exists():
         raise InputError(
-            f"{case.path}: {case_dir} holds the result of {before}; choose another folder with -o, or remove it"
+            f"{case.shown}: {case_dir} holds the result of {before}; choose another folder with -o, or remove it"
         )
 
 
-def _warn_of_other_models(kept: dict[str, CaseRecord], model: str) -> None:
+def _warn_of_other_models(kept: Mapping[str, CaseRecord], model: str) -> None:
     others = [name for name, one in kept.items() if one.result is not None and one.result["model"] != model]
     if others:
         complain(
@@ -223,7 +281,8 @@ def _interrupts() -> Iterator[Callable[[], bool]]:
         signal.signal(signal.SIGINT, before)
 
 
-def _work(batch: Batch, todo: Sequence[Source], worker: Worker, failures: list[EchosegError]) -> Iterator[CaseRecord]:
+def _work(run: _Run, todo: Sequence[Source]) -> Iterator[CaseRecord]:
+    batch, failures = run.batch, run.failures
     with Meter() as meter, _interrupts() as interrupted:
         for number, case in enumerate(todo):
             what = f"{batch.verb} {printable(case.name)}"
@@ -233,7 +292,7 @@ def _work(batch: Batch, todo: Sequence[Source], worker: Worker, failures: list[E
 
             show(0.0)
             start = time.monotonic()
-            one = _one(case, batch.out / case.name, worker, partial(Watched, show=show), failures)
+            one = _one(run, case, partial(Watched, show=show))
             one = replace(one, seconds=time.monotonic() - start)
             if interrupted() and one.status == "failed":
                 raise KeyboardInterrupt
@@ -246,90 +305,47 @@ def _work(batch: Batch, todo: Sequence[Source], worker: Worker, failures: list[E
                 raise failures[-1]
 
 
-def _one(case: Source, case_dir: Path, worker: Worker, watch: Watch, failures: list[EchosegError]) -> CaseRecord:
-    """The record of one case; why it failed is added to `failures`, and said at once unless it ends the call."""
+def _one(run: _Run, case: Source, watch: Watch) -> CaseRecord:
+    """The record of one case."""
+    case_dir = run.batch.out / case.name
+    problem = _attempt(run, case.shown, lambda: _check_case(run, case, case_dir))
+    if problem is not None:
+        return _failed(case, problem)
+    worker = run.ready()
+    result = _attempt(run, case.shown, lambda: worker(case, case_dir, watch))
+    return _failed(case, result) if isinstance(result, EchosegError) else _record(case, "done", result)
+
+
+def _attempt(run: _Run, what: str, action: Callable[[], T]) -> T | EchosegError:
+    """What an action gives, or why it failed, which is added to the failures: one case must not cost the others their results."""
     try:
-        if case.problem is not None:
-            raise InputError(case.problem)
-        _check_free(case_dir, case)
-        return CaseRecord(case.name, case.shown, "done", result=_without_frames(worker(case, case_dir, watch)))
+        return action()
     except EchosegError as error:
-        failures.append(error)
-    except Exception as error:  # noqa: BLE001 - a bug met in one case must not cost the others their results
-        complain(f"{case.shown}: a bug of echoseg; please report it with the lines below")
+        run.failures.append(error)
+    except Exception as error:  # noqa: BLE001 - a bug met in one case
+        complain(f"{what}: a bug of echoseg; please report it with the lines below")
         traceback.print_exc()
-        failures.append(EchosegError(f"{case.shown}: {type(error).__name__}: {error}"))
-    message = printable(str(failures[-1]))
-    if not _is_unwritable(failures[-1]):
+        run.failures.append(EchosegError(f"{what}: {type(error).__name__}: {error}"))
+    return run.failures[-1]
+
+
+def _check_case(run: _Run, case: Source, case_dir: Path) -> None:
+    """Refuse a case of which is known before the work that it will fail."""
+    if case.problem is not None:
+        raise InputError(case.problem)
+    _check_free(case_dir, case)
+    if run.worker is None and run.batch.check is not None:
+        run.batch.check(case)
+
+
+def _failed(case: Source, error: EchosegError) -> CaseRecord:
+    message = printable(str(error))
+    if case.origin is not None:  # the user knows the address, not where the file was put for a moment
+        message = message.replace(str(case.path), case.shown)
+    if not _is_unwritable(error):
         complain(message)
     return CaseRecord(case.name, case.shown, "failed", error=message)
 
 
 def _is_unwritable(error: EchosegError) -> bool:
     return isinstance(error, OutputError) and getattr(error.__cause__, "errno", None) in UNWRITABLE
-
-
-def _without_frames(document: Document) -> Document:
-    """What the tables need of a result; the rest would fill the memory in a call over thousands of cases."""
-    return {key: value for key, value in document.items() if key != "frames"}
-
-
-def _exit_code(records: Sequence[CaseRecord], failures: Sequence[EchosegError]) -> int:
-    if not failures:
-        return 0
-    written = any(one.result is not None for one in records)
-    return PartialFailureError.exit_code if written else failures[0].exit_code
-
-
-def _show(batch: Batch, records: Sequence[CaseRecord], worker: Worker | None) -> None:
-    _show_warnings(records)
-    failed = sum(one.status == "failed" for one in records)
-    if failed and len(records) > 1:
-        complain(f"{failed} of {len(records)} cases failed; see {batch.record_dir / 'summary.csv'}")
-    if batch.as_json:
-        write_json(_document(batch, records, worker))
-    elif any(one.result is not None for one in records):
-        show_cases(batch.out, batch.record_dir, records)
-
-
-def _show_warnings(records: Sequence[CaseRecord]) -> None:
-    """Every warning once, with the cases that it is about; those of kept cases were shown when they were made."""
-    cases: dict[str, list[str]] = {}
-    for one in records:
-        if one.result is not None and one.status == "done":
-            for warning in one.result["warnings"]:
-                cases.setdefault(str(warning).removeprefix(f"{one.result['source']}: "), []).append(one.case)
-    for warning, names in cases.items():
-        about = names[0] if len(names) == 1 else f"{len(names)} cases ({listed(names)})"
-        complain(f"warning: {about}: {warning}")
-
-
-def _document(batch: Batch, records: Sequence[CaseRecord], worker: Worker | None) -> Document:
-    """The line that `--json` writes."""
-    keys = (
-        "ef_percent",
-        "ef_range",
-        "ef_regressed",
-        "edv",
-        "esv",
-        "unit",
-        "method",
-        "n_beats",
-        "heart_rate_bpm",
-        "quality",
-        "warnings",
-    )
-    return {
-        "out": str(batch.out),
-        "model": worker.model if worker is not None else None,
-        "shard": None if batch.shard is None else str(batch.shard),
-        "counts": dict(sorted(Counter(one.status for one in records).items())),
-        "ignored": batch.ignored,
-        "summary": str(batch.record_dir / "summary.csv"),
-        "run": str(batch.record_dir / "run.json"),
-        "cases": [
-            {"case": one.case, "source": one.source, "status": one.status, "error": one.error}
-            | ({key: one.result.get(key) for key in keys} if one.result is not None else {})
-            for one in records
-        ],
-    }

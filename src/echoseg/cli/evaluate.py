@@ -1,4 +1,4 @@
-"""`echoseg evaluate`: score a model on a data folder."""
+"""`echoseg evaluate`: score a model on a data folder; `--ef` compares results with a table (`evaluate_ef.py`)."""
 
 from __future__ import annotations
 
@@ -24,6 +24,8 @@ class EvaluateOptions:
     """Score a model on the labelled frames of a data folder: Dice, distances, agreement of the ejection fraction.
 
     A model that regresses the ejection fraction is scored by its error against the values in the data's table.
+    `echoseg evaluate --ef REFERENCE.csv RESULTS -o DIR` compares results of segment or measure with a table of reference values;
+    see `echoseg evaluate --ef --help`.
 
     Attributes:
         model: name of a model that ships (see `echoseg info`), a model folder, or the folder of a training run.
@@ -50,6 +52,10 @@ class EvaluateOptions:
 
 def run(args: Sequence[str]) -> int:
     """Evaluate what a command line names."""
+    if any(word == "--ef" or word.startswith("--ef=") for word in args):
+        from echoseg.cli.evaluate_ef import run as compare
+
+        return compare(args)
     options = parse(EvaluateOptions, "evaluate", args)
     from echoseg.ef_evaluation import evaluate_ef
     from echoseg.evaluation import evaluate_model

@@ -8,7 +8,8 @@ from echoseg.errors import UsageError
 
 EXTRAS = {
     "train": ("torch", "torchvision", "timm", "lightning_fabric", "einops", "jaxtyping", "tensorboard", "onnx", "onnxscript"),
-    "dicom": ("gdcm", "jpeg_ls", "pylibjpeg", "openjpeg", "rle"),
+    "dicom": ("gdcm", "jpeg_ls", "pylibjpeg", "openjpeg", "rle", "highdicom", "dicomweb_client"),
+    "pdf": ("fpdf",),
 }  # fmt: skip
 """Name of the extra -> packages that it brings."""
 

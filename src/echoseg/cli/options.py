@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, TypeVar
 
@@ -16,12 +17,14 @@ from tyro.constructors import PrimitiveConstructorSpec
 from echoseg.cine import Spacing
 from echoseg.errors import InputError, UsageError
 from echoseg.report import FORMATS
+from echoseg.report.case import USUAL_FORMATS
+from echoseg.report.dicom_files import DICOM_FORMATS
 
 T = TypeVar("T")
 
 _STYLE = (tyro.conf.FlagCreatePairsOff, tyro.conf.DisallowNone)
 _FROM_FILE = "(default: from the file)"
-_PLANNED = ("dicom-seg", "dicom-sr")
+_OLD_NAMES = {"dicom-seg": "seg", "dicom-sr": "sr", "dicom": "seg,sr"}
 
 
 @dataclass(frozen=True)
@@ -70,12 +73,31 @@ def parse_fps(text: str) -> float:
 
 def parse_formats(text: str) -> frozenset[str]:
     """Names of formats, with commas between them."""
-    known = ", ".join(sorted(FORMATS))
+    known = FORMATS | DICOM_FORMATS
     chosen = frozenset(part.strip() for part in text.split(","))
-    for name in sorted(chosen - FORMATS):
-        problem = "is not in this version" if name in _PLANNED else "is unknown"
-        raise UsageError(f"--formats {text}: {name!r} {problem}; choose among {known}")
+    for name in sorted(chosen - known):
+        cure = f"write {_OLD_NAMES[name]}" if name in _OLD_NAMES else f"choose among {', '.join(sorted(known))}"
+        raise UsageError(f"--formats {text}: {name!r} is unknown; {cure}")
     return chosen
+
+
+def formats_of(chosen: frozenset[str] | None, *, is_dicom: bool) -> tuple[frozenset[str], frozenset[str]]:
+    """What to write of a case: files, and DICOM objects.
+
+    What hospitals file, a segmentation and a structured report, is made of DICOM sources unless the call says otherwise.
+
+    Args:
+        chosen: what the call says, None where it says nothing.
+        is_dicom: whether the source is a DICOM object.
+    """
+    if chosen is None:
+        return USUAL_FORMATS, _usual_dicom_formats() if is_dicom else frozenset()
+    return chosen - DICOM_FORMATS, chosen & DICOM_FORMATS
+
+
+def _usual_dicom_formats() -> frozenset[str]:
+    """A report takes a package of the extra `dicom`, a segmentation none."""
+    return frozenset({"seg", "sr"} if find_spec("highdicom") else {"seg"})
 
 
 def parse_shard(text: str) -> Shard:
@@ -98,7 +120,7 @@ def _spec(
     )
 
 
-Inputs = Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT...", help_behavior_hint="(required)")]
+InputsOrServer = Annotated[Positional[tuple[Path, ...]], arg(metavar="INPUT...", help_behavior_hint="(or --dicomweb)")]
 Flag = Annotated[bool, arg(help_behavior_hint="")]
 OutFolder = Annotated[Path, arg(aliases=["-o"], metavar="DIR")]
 DataFolder = Annotated[Path, arg(metavar="DIR")]
@@ -111,6 +133,11 @@ Fps = Annotated[
     arg(help_behavior_hint=_FROM_FILE),
 ]
 Formats = Annotated[frozenset[str], _spec(frozenset, "NAME,...", parse_formats, lambda names: ",".join(sorted(names)))]
+SourceFormats = Annotated[
+    Annotated[frozenset[str], _spec(frozenset, "NAME,...", parse_formats, lambda names: ",".join(sorted(names)))]
+    | None,
+    arg(help_behavior_hint="(default: csv,html,mp4,nifti, and seg,sr of DICOM cines)"),
+]
 ShardOption = Annotated[
     Annotated[Shard, _spec(Shard, "I/N", parse_shard, str)] | None,
     arg(help_behavior_hint="(default: all cases)"),
@@ -127,30 +154,33 @@ def parse(kind: type[T], verb: str, args: Sequence[str]) -> T:
     return tyro.cli(kind, prog=f"echoseg {verb}", args=list(args), config=_STYLE)
 
 
-def parse_with_inputs(kind: type[T], verb: str, args: Sequence[str]) -> tuple[T, tuple[Path, ...]]:
+def parse_with_inputs(
+    kind: type[T], verb: str, args: Sequence[str], *, needs_inputs: bool = True
+) -> tuple[T, tuple[Path, ...]]:
     """The same for a verb whose inputs may stand anywhere, before and after its options (`a.avi -o out b.avi`).
 
     Args:
         kind: dataclass; its first field holds the inputs.
         verb: for the help.
         args: the words.
+        needs_inputs: refuse a call without any.
 
     Returns:
-        The options, and all inputs, at least one.
+        The options, and all inputs.
     """
     options, rest = tyro.cli(kind, prog=f"echoseg {verb}", args=list(args), config=_STYLE, return_unknown_args=True)
     if any(word.startswith("-") for word in rest):
         parse(kind, verb, args)  # says which option there is not
     first: tuple[Path, ...] = next(iter(vars(options).values()))
     inputs = (*first, *map(Path, rest))
-    _check_inputs(inputs)
+    if needs_inputs and not inputs:
+        raise UsageError("no input is given; name at least one file or folder")
+    _check_numbers(inputs)
     return options, inputs
 
 
-def _check_inputs(inputs: Sequence[Path]) -> None:
-    """Refuse a call without inputs, and one in which a number strayed among them."""
-    if not inputs:
-        raise UsageError("no input is given; name at least one file or folder")
+def _check_numbers(inputs: Sequence[Path]) -> None:
+    """Refuse a call in which a number strayed among the inputs."""
     for path in inputs:
         if not path.exists() and re.fullmatch(r"[0-9.]+", str(path)):
             raise UsageError(

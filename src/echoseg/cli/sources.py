@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from echoseg.cli.output import printable
+from echoseg.cli.views import VIEWS_FILE, Listed, ViewTable, read_views
 from echoseg.errors import InputError
 from echoseg.io.door import quiet, reading
 from echoseg.io.sniff import Format, sniff
+from echoseg.io.studies import ObjectFacts, read_facts
 from echoseg.report import RESULT_FILE
+from echoseg.report.studies import STUDIES_DIR
 
 _SUFFIXES = (
     ".nii.gz", ".nii", ".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".gif", ".dcm", ".dicom", ".ima",
@@ -21,6 +24,7 @@ _SUFFIXES = (
 _IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
 _LABEL_NAME = re.compile(r"(^|[_-])(gt|masks?|labels?)$", re.IGNORECASE)
 _NAMED = 3  # how many files a message names before it counts
+_NO_CINE = "file that is no cine"
 
 
 @dataclass(frozen=True)
@@ -31,16 +35,27 @@ class Source:
         name: name of its folder of results, unique in the call.
         path: file, or folder of images.
         problem: why there is nothing to read, found before opening it.
+        facts: what the header of a DICOM file says of patient, study and view.
+        listed: what a table of views says of it.
+        origin: address on a server that it was fetched from, None for what lies on disk.
     """
 
     name: str
     path: Path
     problem: str | None = None
+    facts: ObjectFacts | None = None
+    listed: Listed | None = None
+    origin: str | None = None
 
     @property
     def shown(self) -> str:
-        """The path as messages and records have it."""
-        return printable(str(self.path))
+        """The path or address as messages and records have it."""
+        return printable(self.origin or str(self.path))
+
+    @property
+    def full(self) -> str:
+        """What a result says it was made from: full path or address."""
+        return self.origin or str(self.path.absolute())
 
 
 @dataclass
@@ -49,7 +64,9 @@ class _Search:
 
     found: list[Path] = field(default_factory=list)
     problems: dict[Path, str] = field(default_factory=dict)
-    ignored: list[Path] = field(default_factory=list)
+    ignored: dict[Path, str] = field(default_factory=dict)
+    facts: dict[Path, ObjectFacts] = field(default_factory=dict)
+    views: ViewTable = field(default_factory=ViewTable)
 
 
 @dataclass(frozen=True)
@@ -58,16 +75,44 @@ class Sources:
 
     Attributes:
         cases: in the order in which they were named, those of a folder by name.
-        ignored: files of searched folders that are no cine.
+        ignored: files of searched folders that are left alone, each with a noun for what it is.
     """
 
     cases: tuple[Source, ...]
-    ignored: tuple[Path, ...] = ()
+    ignored: Mapping[Path, str] = field(default_factory=dict)
 
     def ignored_text(self) -> str:
         """One sentence about the files that were left alone."""
-        files = "1 file that is" if len(self.ignored) == 1 else f"{len(self.ignored)} files that are"
-        return f"left alone: {files} no cine ({listed([path.name for path in self.ignored])})"
+        return left_alone_text([(path.name, noun) for path, noun in self.ignored.items()])
+
+
+def left_alone_text(objects: Sequence[tuple[str, str]]) -> str:
+    """One sentence about what is left alone, from names and nouns.
+
+    >>> left_alone_text([("notes.txt", "file that is no cine")])
+    'left alone: 1 file that is no cine (notes.txt)'
+    >>> left_alone_text([("IM_7", "still image"), ("IM_8", "still image"), ("IM_9", "Comprehensive SR object")])
+    'left alone: 2 still images (IM_7, IM_8); 1 Comprehensive SR object (IM_9)'
+    """
+    return f"left alone: {_kinds(objects)}"
+
+
+def _kinds(objects: Sequence[tuple[str, str]]) -> str:
+    kinds: dict[str, list[str]] = {}
+    for name, noun in objects:
+        kinds.setdefault(noun, []).append(name)
+    return "; ".join(f"{counted(len(names), noun)} ({listed(names)})" for noun, names in kinds.items())
+
+
+def counted(number: int, noun: str) -> str:
+    """A number and its noun.
+
+    >>> counted(2, "still image"), counted(1, "case")
+    ('2 still images', '1 case')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number} files that are no cine" if noun == _NO_CINE else f"{number} {noun}s"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -88,8 +133,9 @@ def find_cines(inputs: Sequence[Path], out: Path) -> Sources:
 
     A file that is named is a case, whatever it is. A folder is searched at any depth: a file is a case if it is a cine by its
     content, or claims to be one by its name, so that a damaged one is not passed over in silence. The images that lie in one
-    folder are one cine, unless other cines lie beside them. Results of earlier calls, hidden files and masks (`x_gt.nii.gz`,
-    `masks/`) are left alone.
+    folder are one cine, unless other cines lie beside them. Results of earlier calls, hidden files, masks (`x_gt.nii.gz`,
+    `masks/`) and DICOM objects that are no gray cine of an apical view are left alone. A `views.csv` in a folder has the last word on
+    the files that it lists.
 
     Args:
         inputs: files and folders.
@@ -105,13 +151,29 @@ def find_cines(inputs: Sequence[Path], out: Path) -> Sources:
         _walk(path, search, seen - {path.resolve()}, masks=False)
         if len(search.found) == before:
             search.found.append(path)
-            search.problems[path] = _nothing_in(path, search.ignored[ignored_before:])
+            search.problems[path] = _nothing_in(path, list(search.ignored.items())[ignored_before:])
     paths = _without_repeats(search.found)
-    cases = tuple(
-        Source(name, path, search.problems.get(path) or _bad_name(path))
-        for name, path in zip(case_names(paths), paths, strict=True)
+    cases = tuple(_source(name, path, search) for name, path in zip(case_names(paths), paths, strict=True))
+    return Sources(cases, search.ignored)
+
+
+def _source(name: str, path: Path, search: _Search) -> Source:
+    return Source(
+        name,
+        path,
+        search.problems.get(path) or _bad_name(path),
+        search.facts.get(path) or _facts_of_named(path),
+        search.views.get(path),
     )
-    return Sources(cases, tuple(search.ignored))
+
+
+def _facts_of_named(path: Path) -> ObjectFacts | None:
+    """Facts about a file that was named and not searched for; whatever is wrong with it is told when it is opened."""
+    try:
+        with reading(path), quiet():
+            return read_facts(path) if path.is_file() and sniff(path) is Format.DICOM else None
+    except InputError:
+        return None
 
 
 def case_names(paths: Sequence[Path]) -> list[str]:
@@ -168,7 +230,8 @@ def _suffix(path: Path) -> str:
 
 def _tidy(name: str) -> str:
     """A name for a folder that nobody has to quote, and that is not hidden."""
-    return re.sub(r"[\x00-\x1f\x7f/\\:*?\"<>|\ud800-\udfff]", "_", name).lstrip(".") or "case"
+    tidy = re.sub(r"[\x00-\x1f\x7f/\\:*?\"<>|\ud800-\udfff]", "_", name).lstrip(".") or "case"
+    return f"{tidy}_" if tidy.casefold() == STUDIES_DIR else tidy  # where the results of studies lie
 
 
 def _bad_name(path: Path) -> str | None:
@@ -187,11 +250,11 @@ def _without_repeats(paths: Sequence[Path]) -> list[Path]:
     return list({path.absolute(): path for path in paths}.values())
 
 
-def _nothing_in(folder: Path, ignored: Sequence[Path]) -> str:
+def _nothing_in(folder: Path, ignored: Sequence[tuple[Path, str]]) -> str:
     if not ignored:
         return f"{folder}: no cine in this folder, it holds no files; give a file, or a folder with cines or images"
-    names = listed([path.name for path in ignored])
-    return f"{folder}: no cine among the {len(ignored)} files in it ({names}); give a file, or a folder with cines or images"
+    what = _kinds([(path.name, noun) for path, noun in ignored])
+    return f"{folder}: no cine in this folder, it holds {what}; give a file, or a folder with cines or images"
 
 
 def _walk(folder: Path, search: _Search, seen: set[Path], *, masks: bool) -> None:
@@ -201,16 +264,19 @@ def _walk(folder: Path, search: _Search, seen: set[Path], *, masks: bool) -> Non
         return
     seen.add(place)  # a link to a folder above would be searched for ever
     entries = _entries(folder)
-    files = [entry for entry in entries if entry.is_file()]
+    if (folder / VIEWS_FILE).is_file():
+        search.views |= read_views(folder / VIEWS_FILE)
+    files = [entry for entry in entries if entry.is_file() and entry.name != VIEWS_FILE]
     images = [file for file in files if file.suffix.lower() in _IMAGE_SUFFIXES]
-    others = [file for file in files if file not in set(images)]
-    cines = [] if masks else [file for file in others if _is_cine(file)]
+    nouns = {file: _NO_CINE if masks else _no_cine(file, search) for file in files if file not in set(images)}
+    cines = [file for file, noun in nouns.items() if noun is None]
     search.found += cines
-    search.ignored += [file for file in others if file not in set(cines)]
-    if images and not cines and not masks:
+    search.ignored |= {file: noun for file, noun in nouns.items() if noun is not None}
+    skipped = _skipped(search.views.get(folder))
+    if images and not cines and not masks and skipped is None:
         search.found.append(folder)
     else:
-        search.ignored += images
+        search.ignored |= dict.fromkeys(images, skipped or _NO_CINE)
     for entry in entries:
         if entry.is_dir():
             _walk(entry, search, seen, masks=masks or _LABEL_NAME.search(entry.name) is not None)
@@ -221,39 +287,35 @@ def _entries(folder: Path) -> list[Path]:
         return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
 
 
-def _is_cine(file: Path) -> bool:
-    """Whether a file that nobody named is to be segmented: see `find_cines`."""
+def _skipped(said: Listed | None) -> str | None:
+    """The noun of a table of views for what is to be left alone."""
+    return None if said is None or said.view is not None else said.why_not
+
+
+def _no_cine(file: Path, search: _Search) -> str | None:
+    """A noun for a file that nobody named and that is left alone, None for one to segment: see `find_cines`."""
+    said = search.views.get(file)
+    if said is not None and said.view is None:
+        return said.why_not
     if _LABEL_NAME.search(_stem(file)):
-        return False
+        return None if said else _NO_CINE
     try:
         with reading(file), quiet():
             found = sniff(file)
     except InputError:
-        return _suffix(file) != ""
-    match found:
-        case Format.DICOM:
-            return _may_hold_pixels(file)
-        case Format.NPZ:
-            return _holds_frames(file)
-        case Format.IMAGES:
-            return False  # without the suffix of an image
-    return True
+        return None if said or _suffix(file) else _NO_CINE
+    if found is Format.DICOM:
+        facts = read_facts(file)
+        if facts is not None:
+            search.facts[file] = facts
+        return None if facts is None or said else facts.left_alone
+    wanted = said is not None or _may_be_cine(file, found)
+    return None if wanted else _NO_CINE
 
 
-def _may_hold_pixels(file: Path) -> bool:
-    """False for DICOM that is something else by its class: reports, documents, the index of a disk."""
-    from pydicom import uid
-    from pydicom.filereader import read_file_meta_info
-
-    from echoseg.io.dicom import DAMAGE
-
-    try:
-        with reading(file, extra=DAMAGE), quiet():
-            sop_class = uid.UID(str(read_file_meta_info(file).get("MediaStorageSOPClassUID", "")))
-    except InputError:
-        return True  # opening it will tell what is wrong
-    known = sop_class.name != str(sop_class)
-    return "Image" in sop_class.name or not known
+def _may_be_cine(file: Path, found: Format) -> bool:
+    """False for an archive that holds no frames, and for a single image that does not call itself one."""
+    return _holds_frames(file) if found is Format.NPZ else found is not Format.IMAGES
 
 
 def _holds_frames(file: Path) -> bool:

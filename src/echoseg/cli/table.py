@@ -13,11 +13,13 @@ from rich.table import Table
 from rich.text import Text
 
 from echoseg.cli.output import printable, say
-from echoseg.report import CaseRecord
+from echoseg.report import STUDIES_FILE, CaseRecord
 from echoseg.report.case import REPORT_FILE
 from echoseg.report.result import Document
+from echoseg.report.studies import StudyRecord
 from echoseg.report.text import NOT_KNOWN, UNIT_LABELS, volume_text
 
+COHORT_FILE = "cohort.html"  # as in `report/cohort.py`, which loads statistics that a call without news can do without
 _FILE_WIDTH = 120  # columns where stdout is no terminal
 _COLOURS = {"pass": "green", "review": "yellow", "fail": "red", "failed": "red", "error": "red", "warning": "yellow"}
 
@@ -60,7 +62,42 @@ def show_cases(out: Path, record_dir: Path, records: Sequence[CaseRecord]) -> No
     where = f"report   {folder / REPORT_FILE}" if has_report else f"results  {folder}"
     counts = Counter(one.status for one in records)
     words = ", ".join(f"{counts[status]} {status}" for status in ("done", "skipped", "failed") if counts[status])
-    say(f"{words}\n{printable(where)}\nsummary  {printable(str(record_dir / 'summary.csv'))}")
+    page = record_dir / COHORT_FILE
+    several = f"\nall      {printable(str(page))}" if len(records) > 1 and page.is_file() else ""
+    say(f"{words}\n{printable(where)}{several}\nsummary  {printable(str(record_dir / 'summary.csv'))}")
+
+
+def show_studies(record_dir: Path, studies: Sequence[StudyRecord]) -> None:
+    """The numbers of every study, and which cines they come from."""
+    say("")
+    show_table(["study", "EF", "EDV", "ESV", "from", "quality", "because"], map(_study_row, studies), right=range(1, 4))
+    say(f"studies  {printable(str(record_dir / STUDIES_FILE))}")
+
+
+def _study_row(study: StudyRecord) -> tuple[str, ...]:
+    document = study.document
+    origin = " + ".join(f"{view} {choice['case']}" for view, choice in document["chosen"].items())
+    if document["ef_percent"] is None:
+        return (
+            study.place.name,
+            NOT_KNOWN,
+            NOT_KNOWN,
+            NOT_KNOWN,
+            origin or NOT_KNOWN,
+            "failed",
+            "nothing could be measured",
+        )
+    quality = document["quality"]
+    because = document["warnings"] or ([] if quality["flag"] == "pass" else quality["reasons"])
+    volumes = _volume(document, "edv"), _volume(document, "esv")
+    return (
+        study.place.name,
+        f"{document['ef_percent']:.0f} %",
+        *volumes,
+        origin,
+        quality["flag"],
+        "".join(because[:1]),
+    )
 
 
 def _case_row(one: CaseRecord) -> tuple[str, ...]:

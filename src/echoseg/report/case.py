@@ -13,13 +13,17 @@ from echoseg.cine import CineMeta, Segmentation, UInt8
 from echoseg.clinical import Indices
 from echoseg.errors import InputError, OutputError, UsageError
 from echoseg.io import write_nifti
+from echoseg.report.gallery import Gallery
 from echoseg.report.overlay import OVERLAY_FILE, write_overlay
-from echoseg.report.page import frames_needed, report_page
-from echoseg.report.pictures import keep
+from echoseg.report.page import report_page
+from echoseg.report.pdf import PDF_FILE, require_pdf, write_pdf
 from echoseg.report.result import RESULT_FILE, Document, result_document, to_text
 from echoseg.report.tables import CURVE_FILE, curve_csv
 
-FORMATS = frozenset({"nifti", "mp4", "csv", "html"})
+USUAL_FORMATS = frozenset({"nifti", "mp4", "csv", "html"})
+"""What is written unless a call says otherwise."""
+FORMATS = USUAL_FORMATS | {"pdf"}
+"""What can be written; `pdf` takes the package that the extra of that name brings."""
 MASKS_FILE = "masks.nii.gz"
 REPORT_FILE = "report.html"
 
@@ -44,7 +48,7 @@ def write_case(
     segmentation: Segmentation,
     indices: Indices,
     cine: FrameSource,
-    formats: frozenset[str] = FORMATS,
+    formats: frozenset[str] = USUAL_FORMATS,
     *,
     licence: str | None = None,
     extras: Mapping[str, Writer] | None = None,
@@ -68,11 +72,14 @@ def write_case(
 
     Raises:
         InputError: `case_dir` holds something else, or `cine` is not the one that was segmented.
+        UsageError: a format is unknown, or the package that it takes is not installed.
         OutputError: the files cannot be written (disk full, no permission).
     """
     unknown = sorted(formats - FORMATS)
     if unknown:
         raise UsageError(f"format {unknown[0]!r}: unknown; choose among {', '.join(sorted(FORMATS))}")
+    if "pdf" in formats:
+        require_pdf()
     target = Path(case_dir)
     document = result_document(segmentation, indices, licence=licence)
     with _whole_folder(target) as folder:
@@ -81,35 +88,32 @@ def write_case(
             write_nifti(folder / MASKS_FILE, segmentation.masks, meta.n_frames, meta.shape, meta.spacing, meta.fps)
         if "csv" in formats:
             (folder / CURVE_FILE).write_text(curve_csv(document), encoding="utf-8")
-        frames = _write_video_and_keep(folder, segmentation, indices, cine, formats)
+        gallery = _write_video_and_watch(folder, segmentation, indices, cine, formats)
         if "html" in formats:
-            page = report_page(target.name, segmentation, indices, frames, licence=licence)
+            page = report_page(target.name, segmentation, indices, gallery, licence=licence)
             (folder / REPORT_FILE).write_text(page, encoding="utf-8")
+        if "pdf" in formats:
+            write_pdf(folder / PDF_FILE, target.name, segmentation, indices, gallery.instants(), licence=licence)
         for name, write in (extras or {}).items():
             write(folder / name)
         (folder / RESULT_FILE).write_text(to_text(document), encoding="utf-8")
     return document
 
 
-def _write_video_and_keep(
+def _write_video_and_watch(
     folder: Path, segmentation: Segmentation, indices: Indices, cine: FrameSource, formats: frozenset[str]
-) -> dict[int, UInt8]:
-    """One pass over the frames for the video and the report's pictures; stops early where only pictures are asked for."""
-    kept: dict[int, UInt8] = {}
-    wanted = frames_needed(segmentation, indices) if "html" in formats else ()
-    frames = keep(cine, wanted, kept)
+) -> Gallery:
+    """One pass over the frames for the video and the reports' pictures; stops early where only pictures are asked for."""
+    gallery = Gallery.of(segmentation, indices, player="html" in formats)
+    reported = bool(formats & {"html", "pdf"})
     if "mp4" in formats:
+        frames = gallery.watch(cine) if reported else iter(cine)
         write_overlay(folder / OVERLAY_FILE, frames, segmentation, indices)
-    elif wanted:
-        for _ in frames:
-            if len(kept) == len(wanted):
-                break
-    if len(kept) != len(wanted):
-        raise InputError(
-            f"{cine.meta.source}: {segmentation.meta.n_frames} masks, but frame {max(set(wanted) - set(kept))} cannot be "
-            "read; give the cine that was segmented"
-        )
-    return kept
+    elif reported:
+        gallery.fill(cine)
+    if reported:
+        gallery.check()
+    return gallery
 
 
 @contextmanager

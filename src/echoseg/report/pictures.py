@@ -1,4 +1,4 @@
-"""Still pictures of the report: one beat at a glance, and ED and ES large with axis and discs."""
+"""Pictures of the reports: ED and ES large with contours, long axis and discs; and the frames of the player."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from html import escape
 
 import numpy as np
 
-from echoseg.cine import Instant, Segmentation, Spacing, UInt8
+from echoseg.cine import Float64, Instant, Segmentation, Spacing, UInt8
 from echoseg.clinical import Beat, Indices, measure_frame
 from echoseg.report.paint import Painter, picture_size
 from echoseg.report.text import UNIT_LABELS, volume_text
 
 Box = tuple[slice, slice]
 
-TILES = 10
-TILE_LONG_SIDE, LARGE_LONG_SIDE = 360, 620
+LONG_SIDE = 620
+_INSTANTS = {Instant.ED: "End-diastole", Instant.ES: "End-systole"}
 
 
 def beat_shown(indices: Indices) -> Beat | None:
@@ -32,17 +32,10 @@ def beat_shown(indices: Indices) -> Beat | None:
     return pairs.get((nearest.ed_frame, nearest.es_frame))
 
 
-def frames_shown(n_frames: int, beat: Beat | None) -> tuple[int, ...]:
-    """Frames of the contact sheet: evenly over the beat (else over the cine), ED and ES among them."""
-    if beat is None:
-        return tuple(sorted(set(np.linspace(0, n_frames - 1, TILES).round().astype(int).tolist())))
-    end = beat.next_ed_frame if beat.next_ed_frame is not None else beat.es_frame
-    first, last = min(beat.ed_frame, end), max(beat.ed_frame, end)
-    spread = np.linspace(first, last, TILES).round().astype(int).tolist()
-    inner = [frame for frame in spread if frame not in (first, last)]
-    if beat.es_frame not in (first, last) and beat.es_frame not in inner and inner:
-        inner[int(np.abs(np.array(inner) - beat.es_frame).argmin())] = beat.es_frame
-    return tuple(sorted({first, last, beat.es_frame, beat.ed_frame, *inner}))
+def frames_needed(indices: Indices) -> tuple[int, ...]:
+    """Numbers of the frames that are shown large."""
+    beat = beat_shown(indices)
+    return () if beat is None else tuple(sorted({beat.ed_frame, beat.es_frame}))
 
 
 def keep(frames: Iterable[UInt8], wanted: Iterable[int], kept: dict[int, UInt8]) -> Iterator[UInt8]:
@@ -55,86 +48,84 @@ def keep(frames: Iterable[UInt8], wanted: Iterable[int], kept: dict[int, UInt8])
 
 
 @dataclass(frozen=True, eq=False)
-class Album:
-    """What the pictures of a report are made of.
+class InstantPicture:
+    """The frame of end-diastole or end-systole.
 
     Attributes:
-        frames: the frames to show, by number.
-        segmentation: masks of all frames.
-        indices: what was measured.
-        box: the part of a frame that is shown.
+        instant: which of the two.
+        caption: frame number, time, volume and length.
+        jpeg: the frame with its contours.
+        size: (rows, columns) of the picture.
+        chords: float64 (20, 2, 2), ends (row, column) of the discs in the picture; None where the mask has none.
+        axis: float64 (2, 2), ends of the long axis.
     """
 
-    frames: Mapping[int, UInt8]
-    segmentation: Segmentation
-    indices: Indices
-    box: Box
+    instant: Instant
+    caption: str
+    jpeg: bytes
+    size: tuple[int, int]
+    chords: Float64 | None
+    axis: Float64 | None
 
-    @classmethod
-    def of(cls, frames: Mapping[int, UInt8], segmentation: Segmentation, indices: Indices) -> Album:
-        """An album cut to the surroundings of the structures on the frames that are shown."""
-        box = surroundings([segmentation.masks[number] for number in frames], segmentation.meta.shape)
-        return cls(frames, segmentation, indices, box)
+    @property
+    def name(self) -> str:
+        """Name of the instant."""
+        return _INSTANTS[self.instant]
 
-    def painter(self, long_side: int) -> Painter:
-        """Painter of the part that is shown."""
-        shape = (self.box[0].stop - self.box[0].start, self.box[1].stop - self.box[1].start)
-        return Painter(shape, picture_size(self.segmentation.meta, shape, long_side))
-
-    def address(self, painter: Painter, number: int) -> str:
-        """Data address of a frame with its contours."""
-        return jpeg_address(painter.paint(self.frames[number][self.box], self.segmentation.masks[number][self.box]))
-
-    def contact_sheet(self) -> str:
-        """HTML of small pictures of one beat."""
-        beat, painter = beat_shown(self.indices), self.painter(TILE_LONG_SIDE)
-        tiles = []
-        for number in frames_shown(self.segmentation.meta.n_frames, beat):
-            tag = _instant(number, beat)
-            badge = f'<b class="badge">{tag.value}</b>' if tag else ""
-            tiles.append(
-                f'<figure class="tile{" instant" if tag else ""}">{badge}<img src="{self.address(painter, number)}" '
-                f'width="{painter.size[1]}" height="{painter.size[0]}" alt="frame {number} with contours">'
-                f"<figcaption>{caption(number, self.indices)}</figcaption></figure>"
-            )
-        return "\n".join(tiles)
-
-    def instants(self) -> str:
-        """HTML of the ED and the ES frame with long axis and discs; empty where the cine has no beat."""
-        beat = beat_shown(self.indices)
-        if beat is None:
-            return ""
-        painter = self.painter(LARGE_LONG_SIDE)
-        rows, cols = painter.size
-        figures = []
-        for name, instant, number in (
-            ("End-diastole", Instant.ED, beat.ed_frame),
-            ("End-systole", Instant.ES, beat.es_frame),
-        ):
-            figures.append(
-                f'<figure class="large"><svg viewBox="0 0 {cols} {rows}" role="img" aria-label="{name} with discs">'
-                f'<image href="{self.address(painter, number)}" width="{cols}" height="{rows}"/>'
-                f"{self._disc_lines(number, painter)}</svg>"
-                f"<figcaption><b>{name} ({instant.value})</b> {caption(number, self.indices, long=True)}</figcaption>"
-                "</figure>"
-            )
-        return "\n".join(figures)
-
-    def _disc_lines(self, number: int, painter: Painter) -> str:
-        """SVG lines of the long axis and the discs; empty where the mask has none."""
-        spacing = self.segmentation.meta.spacing or Spacing(1.0, 1.0)
-        discs = measure_frame(self.segmentation.masks[number], spacing).discs
-        if discs is None:
-            return ""
-        enlargement = np.array(painter.size) / painter.shape
-        per_mm = enlargement / (spacing.row_mm, spacing.col_mm)
-        # Pixel (0, 0) has its centre at the origin of the millimetres, and its corner at that of the picture.
-        start = (0.5 - np.array([self.box[0].start, self.box[1].start])) * enlargement
-        chords = "".join(
-            f"M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" for (y0, x0), (y1, x1) in (discs.chords * per_mm + start).tolist()
+    def figure(self) -> str:
+        """HTML figure."""
+        rows, cols = self.size
+        return (
+            f'<figure class="large"><svg viewBox="0 0 {cols} {rows}" role="img" aria-label="{self.name} with contours, long axis '
+            f'and discs: {escape(self.caption)}"><image href="{jpeg_address(self.jpeg)}" width="{cols}" height="{rows}"/>'
+            f"{self._lines()}</svg><figcaption><b>{self.name} ({self.instant.value})</b> {escape(self.caption)}</figcaption></figure>"
         )
-        (y0, x0), (y1, x1) = (np.stack([discs.apex, discs.base]) * per_mm + start).tolist()
+
+    def _lines(self) -> str:
+        if self.chords is None or self.axis is None:
+            return ""
+        chords = "".join(f"M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}" for (y0, x0), (y1, x1) in self.chords.tolist())
+        (y0, x0), (y1, x1) = self.axis.tolist()
         return f'<path class="discs" d="{chords}"/><path class="longaxis" d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"/>'
+
+
+def instant_pictures(
+    frames: Mapping[int, UInt8], segmentation: Segmentation, indices: Indices
+) -> tuple[InstantPicture, ...]:
+    """ED and ES of the beat that the numbers stand for; none where the cine has no beat.
+
+    Args:
+        frames: the frames that `frames_needed` names.
+        segmentation: masks of every frame.
+        indices: what was measured.
+    """
+    beat = beat_shown(indices)
+    if beat is None:
+        return ()
+    box = surroundings([segmentation.masks[number] for number in frames], segmentation.meta.shape)
+    shape = box[0].stop - box[0].start, box[1].stop - box[1].start
+    painter = Painter(shape, picture_size(segmentation.meta, shape, LONG_SIDE))
+    found = []
+    for instant, number in ((Instant.ED, beat.ed_frame), (Instant.ES, beat.es_frame)):
+        mask = segmentation.masks[number]
+        chords, axis = _disc_lines(mask, segmentation.meta.spacing or Spacing(1.0, 1.0), box, painter)
+        jpeg = jpeg_of(painter.paint(frames[number][box], mask[box]))
+        found.append(InstantPicture(instant, caption(number, indices, long=True), jpeg, painter.size, chords, axis))
+    return tuple(found)
+
+
+def _disc_lines(
+    mask: UInt8, spacing: Spacing, box: Box, painter: Painter
+) -> tuple[Float64, Float64] | tuple[None, None]:
+    """Discs and long axis in the picture; None where the mask has none."""
+    discs = measure_frame(mask, spacing).discs
+    if discs is None:
+        return None, None
+    enlargement = np.array(painter.size) / painter.shape
+    per_mm = enlargement / (spacing.row_mm, spacing.col_mm)
+    # Pixel (0, 0) has its centre at the origin of the millimetres, and its corner at that of the picture.
+    start = (0.5 - np.array([box[0].start, box[1].start])) * enlargement
+    return discs.chords * per_mm + start, np.stack([discs.apex, discs.base]) * per_mm + start
 
 
 def surroundings(masks: Iterable[UInt8], shape: tuple[int, int], margin: float = 0.3) -> Box:
@@ -166,21 +157,18 @@ def caption(number: int, indices: Indices, *, long: bool = False) -> str:
         words.append(f"{volume_text(volume)} {UNIT_LABELS[curve.unit]}")
     if long and math.isfinite(curve.lengths[number]):
         words.append(f"long axis {curve.lengths[number]:.0f} {'mm' if calibrated else 'px'}")
-    return escape(" · ".join(words))
+    return " · ".join(words)
 
 
-def jpeg_address(picture: UInt8) -> str:
-    """A picture as a data address."""
+def jpeg_of(picture: UInt8) -> bytes:
+    """A picture, uint8 (rows, columns, 3), as JPEG."""
     from PIL import Image
 
     data = io.BytesIO()
     Image.fromarray(picture).save(data, "JPEG", quality=88, subsampling=0)
-    return "data:image/jpeg;base64," + base64.b64encode(data.getvalue()).decode("ascii")
+    return data.getvalue()
 
 
-def _instant(number: int, beat: Beat | None) -> Instant | None:
-    if beat is None:
-        return None
-    if number in (beat.ed_frame, beat.next_ed_frame):
-        return Instant.ED
-    return Instant.ES if number == beat.es_frame else None
+def jpeg_address(jpeg: bytes) -> str:
+    """A picture as a data address."""
+    return "data:image/jpeg;base64," + base64.b64encode(jpeg).decode("ascii")

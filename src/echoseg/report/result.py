@@ -6,17 +6,27 @@
      "edv", "esv", "ef_percent", "ef_range": [lowest, highest], "unit", "method", "n_beats", "heart_rate_bpm",
      "ef_regressed": {"ef_percent", "sd_percent" | null, "clips_percent": [...], "model"} | null,
      "beats": [{"ed_frame", "es_frame", "next_ed_frame", "complete", "edv", "esv", "ef_percent"}],
+     "measures": {"beats": [{"ed_frame", "es_frame", "next_ed_frame", "complete",
+                             "numbers": {key: {"value", "unit", "method", "frames": [...]}}}],
+                  "median": {key: {"value", "unit", "method", "frames": [...]}},
+                  "ranges": {key: [{"who": "women" | "men" | "adults", "low", "high", "unit", "source"}]},
+                  "strain": {"global": [...], "mid": [...] | null, "segments": {name: [...]}, "unit": "%"} | null,
+                  "rhythm": {"shortest_s", "mean_s", "longest_s", "irregular", "typical_beat", "ectopic_beats": [...]} | null,
+                  "body_surface_m2": 1.9 | null} | null,
      "quality": {"flag": "pass" | "review" | "fail", "reasons": [...]},
      "warnings": [...],
      "frames": [{"frame", "time_s", "area", "length", "volume", "confidence"}]}
 
-Frames count from 0. What could not be measured is null, never NaN.
+Frames and beats count from 0. What could not be measured is null or absent, never NaN. The keys of the numbers stand in
+`clinical/measures.py`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.cine import Segmentation
-from echoseg.clinical import Beat, Ejection, Indices, RegressedEf
+from echoseg.clinical import Beat, ContourStrain, Ejection, Indices, Measured, Measures, RegressedEf, Rhythm
 from echoseg.errors import InputError
 from echoseg.version import __version__
 
@@ -65,6 +75,7 @@ def result_document(segmentation: Segmentation, indices: Indices, *, licence: st
         "heart_rate_bpm": _number(summary.heart_rate_bpm) if summary else None,
         "ef_regressed": _regressed(indices.regressed),
         "beats": [_beat(beat, ejection_of(beat, indices)) for beat in indices.beats],
+        "measures": _measures(indices.extras),
         "quality": {"flag": indices.quality.flag.value, "reasons": list(indices.quality.reasons)},
         "warnings": list(all_warnings(segmentation, indices)),
         "frames": _frames(segmentation, indices),
@@ -134,6 +145,58 @@ def _regressed(found: RegressedEf | None) -> Document | None:
         "clips_percent": [_number(value) for value in found.clips],
         "model": found.model,
     }
+
+
+def _measures(found: Measures | None) -> Document | None:
+    if found is None:
+        return None
+    return {
+        "beats": [
+            {
+                "ed_frame": beat.ed_frame,
+                "es_frame": beat.es_frame,
+                "next_ed_frame": beat.next_ed_frame,
+                "complete": beat.complete,
+                "numbers": _measured(beat.numbers),
+            }
+            for beat in found.beats
+        ],
+        "median": _measured(found.median),
+        "ranges": {key: [asdict(one) for one in ranges] for key, ranges in found.ranges.items()},
+        "strain": _strain(found.strain),
+        "rhythm": _rhythm(found.rhythm),
+        "body_surface_m2": _number(found.body_surface_m2),
+    }
+
+
+def _measured(numbers: Mapping[str, Measured]) -> Document:
+    return {
+        key: {
+            "value": _number(number.value),
+            "unit": number.unit,
+            "method": number.method,
+            "frames": list(number.frames),
+        }
+        for key, number in numbers.items()
+    }
+
+
+def _strain(found: ContourStrain | None) -> Document | None:
+    if found is None:
+        return None
+    return {
+        "global": _numbers(found.global_percent),
+        "mid": None if found.mid_percent is None else _numbers(found.mid_percent),
+        "segments": {name: _numbers(row) for name, row in zip(found.names, found.segments_percent, strict=True)},
+        "unit": "%",
+    }
+
+
+def _rhythm(found: Rhythm | None) -> Document | None:
+    if found is None:
+        return None
+    document = {key: _number(value) if isinstance(value, float) else value for key, value in asdict(found).items()}
+    return document | {"ectopic_beats": list(found.ectopic_beats)}
 
 
 def _frames(segmentation: Segmentation, indices: Indices) -> list[Document]:

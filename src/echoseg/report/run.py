@@ -32,6 +32,8 @@ class CaseRecord:
         seconds: time it took.
         error: the message, for a failed case.
         result: content of its `result.json`, None for a failed case.
+        confidence: median confidence of its frames, None where the masks did not come from a model.
+        study: name of the study that it belongs to, None where none is known.
     """
 
     case: str
@@ -40,6 +42,8 @@ class CaseRecord:
     seconds: float = 0.0
     error: str | None = None
     result: Document | None = None
+    confidence: float | None = None
+    study: str | None = None
 
 
 @dataclass(frozen=True)
@@ -51,12 +55,14 @@ class RunInfo:
         model: name and version of the model, None where none was used.
         started: when the call began, with its time zone.
         finished: when it ended.
+        left_alone: names of files and objects that were found and not worked on, each with a noun for what it is.
     """
 
     call: Sequence[str]
     model: str | None
     started: datetime
     finished: datetime
+    left_alone: Sequence[tuple[str, str]] = ()
 
 
 def run_document(info: RunInfo, cases: Sequence[CaseRecord]) -> Document:
@@ -76,6 +82,7 @@ def run_document(info: RunInfo, cases: Sequence[CaseRecord]) -> Document:
             {
                 "case": case.case,
                 "source": case.source,
+                "study": case.study,
                 "status": case.status,
                 "seconds": round(case.seconds, 3),
                 "error": case.error,
@@ -83,6 +90,7 @@ def run_document(info: RunInfo, cases: Sequence[CaseRecord]) -> Document:
             }
             for case in cases
         ],
+        "left_alone": [{"source": source, "is": noun} for source, noun in info.left_alone],
     }
 
 
