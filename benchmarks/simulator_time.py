@@ -34,6 +34,7 @@ RESULTS = Path(__file__).parent / "results"
 CLIP, STRIDE, BATCH = 8, 3, 3
 """Frames of a clip, their distance in frames at 50 fps, clips a step: 0.42 s of 3 cines."""
 LEARNING_RATE = 1e-3
+KINDS = ("framewise", "temporal")
 NETWORK = UNetConfig(stages=3, decoder=(96, 64, 32))
 AUGMENT = AugmentConfig(rotate_deg=12, zoom=(0.88, 1.14), shift=0.06)
 
@@ -244,10 +245,11 @@ def bias(cells: dict) -> dict[str, float | None]:
 
 
 def summarise(work: Path, name: str, sha256: str, seeds: list[int], steps: int) -> dict:
-    """Per seed: Dice and EF of both networks, and the paired gain of the temporal one."""
+    """Per seed: Dice and EF of the networks that were trained, and of both the paired gain of the temporal one."""
     rows = []
     for seed in seeds:
-        both = {kind: json.loads((work / f"{kind}-{seed}.json").read_text()) for kind in ("framewise", "temporal")}
+        files = {kind: work / f"{kind}-{seed}.json" for kind in KINDS}
+        both = {kind: json.loads(file.read_text()) for kind, file in files.items() if file.exists()}
         row: dict = {"seed": seed}
         for kind, cells in both.items():
             means = {
@@ -261,7 +263,7 @@ def summarise(work: Path, name: str, sha256: str, seeds: list[int], steps: int) 
                 "seconds": cells["seconds"],
             }
             row[kind]["train"]["dice"] = float(np.mean(cells["train"]["all"]))
-        for group in ("all", "dropout"):
+        for group in ("all", "dropout") if len(both) == len(KINDS) else ():
             pairs = [
                 (a, b)
                 for a, b in zip(both["temporal"]["test"][group], both["framewise"]["test"][group], strict=True)
@@ -282,7 +284,7 @@ def main() -> None:
     parser.add_argument("--set", default="simecho-v1-mid")
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1200)
-    parser.add_argument("--only", choices=("framewise", "temporal"))
+    parser.add_argument("--only", choices=KINDS)
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
@@ -292,15 +294,13 @@ def main() -> None:
     if not (root / "FileList.csv").exists():
         write_set(root, arguments.set, workers=arguments.workers)
     for seed in arguments.seeds:
-        for kind in ("framewise", "temporal"):
+        for kind in KINDS:
             if arguments.only in (None, kind):
                 out = work / f"{kind}-{seed}.json"
                 run_cell(root, kind == "temporal", seed, arguments.steps, out)
-    if arguments.only is None:
-        signed = read_simulation(root)
-        document = summarise(work, arguments.set, signed.sha256, arguments.seeds, arguments.steps)
-        RESULTS.mkdir(exist_ok=True)
-        (RESULTS / f"simulator_time_{arguments.set}.json").write_text(json.dumps(document, indent=1) + "\n")
+    document = summarise(work, arguments.set, read_simulation(root).sha256, arguments.seeds, arguments.steps)
+    RESULTS.mkdir(exist_ok=True)
+    (RESULTS / f"simulator_time_{arguments.set}.json").write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

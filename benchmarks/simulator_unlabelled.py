@@ -80,13 +80,15 @@ def read_cases(scores: Path) -> dict[str, dict[str, float]]:
 
 
 def summarise(work: Path, seeds: list[int], steps: int) -> dict:
-    """Means over seeds, and the mean teacher's paired gain per test cine after averaging the seeds."""
+    """Of every cell its finished seeds, and the mean teacher's paired gain per test cine after averaging the seeds."""
     cells = {}
     for kind, name in CELLS:
-        scores = [work / f"{kind}-{name}-{seed}" / "scores" for seed in seeds]
+        every = [work / f"{kind}-{name}-{seed}" / "scores" for seed in seeds]
+        scores = [folder for folder in every if (folder / "evaluation.json").exists()]
         documents = [json.loads((folder / "evaluation.json").read_text()) for folder in scores]
         cells[f"{kind} {name}"] = {
             "sha256": read_simulation(work / name).sha256,
+            "seeds": len(scores),
             "dice": {
                 group: [d["LV"][group]["dice"]["mean"] for d in documents] for group in ("ED", "ES", "all", "clear", "dropout")
             },
@@ -114,11 +116,12 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=1600)
     parser.add_argument("--only", choices=[kind for kind, _ in CELLS], help="run these cells and write no summary")
+    parser.add_argument("--set", choices=(MID, STANDARD), help="run the cells of this set alone")
     parser.add_argument("--workers", type=int, default=1)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     for kind, name in CELLS:
-        if arguments.only not in (None, kind):
+        if arguments.only not in (None, kind) or arguments.set not in (None, name):
             continue
         if not (arguments.work / name / "FileList.csv").exists():
             write_set(arguments.work / name, name, workers=arguments.workers)

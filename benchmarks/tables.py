@@ -9,7 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import re
+import statistics
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -108,7 +111,7 @@ KINDS = ("framewise", "temporal")
 def simulator_ef(document: Document) -> str:
     """EF against the true masks, and what the networks make of small and large cavities."""
     rows = []
-    for kind in KINDS:
+    for kind in (kind for kind in KINDS if kind in document["seeds"][0]):
         for split in ("train", "test"):
             cells = [row[kind][split] for row in document["seeds"]]
 
@@ -128,6 +131,64 @@ def simulator_ef(document: Document) -> str:
     return f"{markdown(header, rows)}\n\n{caption}"
 
 
+def simulator_unlabelled(document: Document) -> str:
+    """Control and mean teacher with 20 labelled cines."""
+    names = {"control": "supervised", "meanteacher": "mean teacher"}
+    rows = []
+    for cell, found in document["cells"].items():
+        kind, name = cell.split()
+        dice = [over_seeds(found["dice"][group], 100) for group in ("ED", "ES", "all", "clear", "dropout")]
+        rows.append([name, names[kind], str(found["seeds"]), *dice, over_seeds(found["ef_bias"])])
+    gain = document["gain"]
+    header = ["set", "training", "seeds", "ED", "ES", "all frames", "clear", "dropout", "EF bias"]
+    caption = (
+        f"LV Dice on 100 test cines, {document['labelled']} labelled training cines, {document['steps']} steps, mean (range) over "
+        f"seeds. Gain of the mean teacher, paired by cine after averaging the seeds: all frames {with_interval(gain['all'])}, clear "
+        f"{with_interval(gain['clear'])}, dropout {with_interval(gain['dropout'])}; Wilcoxon p {gain['all']['wilcoxon_p']:.2g} for all frames. The "
+        "intervals hold the spread between cines, not that between seeds."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+def simulation_to_real(document: Document) -> str:
+    """What a model that has seen simulation alone does on real stills."""
+    rows = []
+    for name, found in document["models"].items():
+        dice, area = found["dice"], found["area_error"]
+        cells = [
+            f"{100 * dice[k]['mean']:.1f} ({100 * dice[k]['interval'][0]:.1f} to {100 * dice[k]['interval'][1]:.1f})"
+            for k in ("all", "ED", "ES")
+        ]
+        ef = found["ef"]
+        rows.append([name, *cells, f"{100 * area:.0f} %", f"{ef['bias']:+.1f}, MAE {ef['mae']:.1f}, r {ef['r']:.2f}"])
+    header = ["trained on", "LV Dice", "ED", "ES", "mean area error", "EF bias"]
+    return f"{markdown(header, rows)}\n\n50 CAMUS validation patients, A4C stills, native size; 95 % intervals by patient. {document['note']}"
+
+
+def biplane(document: Document) -> str:
+    """Biplane and single-plane volumes of simulated patients from true masks."""
+    rows = []
+    for setting, methods in document["settings"].items():
+        for name, found in methods.items():
+            edv, ef = found["edv_percent"], found["ef_points"]
+            cells = [f"{one['bias']:+.1f} ± {one['sd']:.1f}, at most {one['largest']:.1f}" for one in (edv, ef)]
+            rows.append([setting, name, *cells, f"{found['within_goal']} of {document['patients']}"])
+    goal = document["goal"]
+    header = [
+        "views",
+        "method",
+        "EDV error, %",
+        "EF error, points",
+        f"EF within {goal['ef_points']:g} point and EDV within {goal['edv_percent']:g} %",
+    ]
+    caption = (
+        f"{document['patients']} patients; bias ± SD and the largest error. Ideal views hold the whole long axis and have no septal bulge; easy and standard are the "
+        "simulator's presets. Views of `standard` are foreshortened by up to 14 %, and its septal bulge takes volume that the stated one does not lack: that, and not "
+        "the measurement, is what biases EDV there."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
 def simulator_speed(document: Document) -> str:
     """Frames per second of one core in both layouts."""
     rows = []
@@ -137,6 +198,10 @@ def simulator_speed(document: Document) -> str:
         rows.append([name, f"{width} x {height}", range_, f"{found['ms_per_frame']:.1f}"])
     header = ["layout", "pixels of the last cine", "frames per second and core", "ms a frame"]
     caption = f"Median (range) of {document['repeats']} runs over four patients, preset `standard`, masks and visibility included, files not."
+    workers = document["workers"]
+    if workers["speed_up"]:
+        median, least, most = (f(workers["speed_up"]) for f in (statistics.median, min, max))
+        caption += f" {workers['n']} processes are {median:.2f} ({least:.2f} to {most:.2f}) times as fast as one, their start included."
     return f"{markdown(header, rows)}\n\n{caption}"
 
 
@@ -158,14 +223,84 @@ def simulator_realism(document: Document) -> str:
     return f"{markdown(['ED stills', *columns], rows)}\n\n{caption}"
 
 
-TABLES = {
+def step_time(document: Document) -> str:
+    """A training step of every lite recipe beside the sum of its parts."""
+    peak = document["matrix_gmac_per_s"]
+    rows = []
+    for name, found in document["recipes"].items():
+        low, high = found["range_ms"]
+        parts = [f"{found['parts_ms'][part]:.0f}" for part in ("data", "forward", "backward", "optimiser", "average")]
+        share = f"{found['gmac_per_s']:.0f} ({100 * found['gmac_per_s'] / peak[found['precision']]:.0f} %)"
+        step = f"{found['step_ms']:.0f} ({low:.0f} to {high:.0f})"
+        rows.append(
+            [f"`{name}`", found["precision"], step, *parts, f"{found['ratio']:.2f}", f"{found['gmac']:.1f}", share]
+        )
+    header = [
+        "recipe", "precision", "step", "data", "forward", "backward", "optimiser", "teacher", "step / parts", "GMAC", "GMAC/s",
+    ]  # fmt: skip
+    best = " and ".join(f"{value:.0f} in {name}" for name, value in peak.items())
+    caption = (
+        f"Milliseconds of processor time, medians (range) of {document['rounds']} rounds, one thread of {document['processor']}, torch "
+        f"{document['torch'].partition('+')[0]}. In brackets the share of what a matrix product of 1024 x 1024 reaches on that core: {best} GMAC/s."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+def suite_tables(document: Document, methods: tuple[str, ...] = ()) -> str:
+    """A suite of `echoseg benchmark`: results and gains over the controls, of all its variants or of some methods and their controls."""
+    from echoseg.benchmark.tables import GAINS_NOTE, RESULTS_NOTE, distance_unit, gains_table, results_table
+
+    chosen = {name: v for name, v in document["variants"].items() if not methods or v["method"] in methods}
+    part = {**document, "variants": chosen}
+    data, seeds = document["data"], ", ".join(map(str, document["seeds"]))
+    ran = (
+        f"`{data['set'] or data['layout']}` ({(data['sha256'] or data['fingerprint'])[:12]}), {document['steps']} steps, seeds {seeds}; "
+        + "; ".join(f"{m['processor']}, GPU: {m['gpu']}" for m in document["machines"])
+        + "."
+    )
+    parts = [results_table(part), f"{ran} {RESULTS_NOTE.format(unit=distance_unit(part))}"]
+    if any("against" in v for v in chosen.values()):
+        parts += [gains_table(part), GAINS_NOTE]
+    return "\n\n".join(parts)
+
+
+LITE_PAGES = {
+    "baselines": ("meanteacher", "cps"),
+    "css": ("css",),
+    "echoforge": ("echoforge",),
+    "framewise": ("framewise",),
+    "ncm": ("ncm",),
+    "pkecho": ("pkecho",),
+    "sscf": ("sscf",),
+}
+"""Page of docs/methods -> the methods of the lite suite that it shows."""
+
+
+def lite_tables() -> dict[str, tuple[str, str, Callable[[Document], str]]]:
+    """Tables of the lite suite: none before its `benchmark.json` lies in the results as `lite.json`."""
+    if not (RESULTS / "lite.json").is_file():
+        return {}
+    pages = {
+        f"lite_{page}": (f"docs/methods/{page}.md", "lite", partial(suite_tables, methods=methods))
+        for page, methods in LITE_PAGES.items()
+    }
+    return {"lite": ("docs/benchmarks.md", "lite", suite_tables), **pages}
+
+
+TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
+    "biplane": ("docs/measurements.md", "biplane", biplane),
     "a4c_validation": ("src/echoseg/models/a4c/card.md", "a4c_validation", a4c_validation),
     "echoforge_vs_framewise_250": ("docs/methods/echoforge.md", "echoforge_vs_framewise_250", echoforge_vs_framewise),
+    "simulation_to_real": ("docs/simulator.md", "simulation_to_real", simulation_to_real),
     "simulator_ef_mid": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_ef),
+    "simulator_ef_standard": ("docs/simulator.md", "simulator_time_simecho-v1-standard", simulator_ef),
     "simulator_realism": ("docs/simulator.md", "simulator_realism", simulator_realism),
     "simulator_speed": ("docs/simulator.md", "simulator_speed", simulator_speed),
     "simulator_time": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_time),
     "echoforge_vs_framewise_500": ("docs/methods/echoforge.md", "echoforge_vs_framewise_500", echoforge_vs_framewise),
+    "step_time": ("docs/benchmarks.md", "step_time", step_time),
+    "simulator_unlabelled": ("docs/simulator.md", "simulator_unlabelled", simulator_unlabelled),
+    **lite_tables(),
 }
 
 

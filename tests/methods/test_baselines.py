@@ -82,10 +82,11 @@ def test_mean_teachers_loss_is_supervision_and_weighted_consistency(target, loss
     assert int(frames.drawn.sum()) == 2 * 4
 
 
-def test_the_consistency_waits_for_its_start():
+@pytest.mark.parametrize(("build", "weight"), [(mean_teacher, "consistency_weight"), (cps, "cross_weight")])
+def test_what_learns_without_labels_waits_for_its_start(build, weight):
     """Before it a step is its control's; the ramp counts from there."""
-    waiting = mean_teacher(consistency_weight=2.0, start=3, ramp=4)
-    control = mean_teacher(consistency_weight=0.0)
+    waiting = build(**{weight: 2.0}, start=3, ramp=4)
+    control = build(**{weight: 0.0})
     early = waiting.training_step(two_views(), two_views(1, labelled=False), 2)
     torch.testing.assert_close(early.loss, control.training_step(two_views(), None, 2).loss)
     later = waiting.training_step(two_views(), two_views(1, labelled=False), 5)
@@ -248,6 +249,7 @@ def test_the_exported_graph_holds_the_networks_that_predict_and_agrees_with_torc
         (MeanTeacherConfig, "decay", 1.0),
         (MeanTeacherConfig, "stages", 9),
         (CPSConfig, "cross_weight", -1.0),
+        (CPSConfig, "start", -1),
         (CPSConfig, "frames", 0),
         (CPSConfig, "channels", 3),
     ],

@@ -15,7 +15,8 @@ from echoseg.engine import MODEL_FILE, Segmenter
 from echoseg.errors import ModelError, OutputError, UsageError
 from echoseg.methods.css import Cycle
 from echoseg.recipes import RECIPES, RunConfig, recipe
-from echoseg.recipes.run import build_fabric, build_training, export_run, train_run
+from echoseg.recipes.run import build_fabric, build_training, cines_text, export_run, train_run
+from echoseg.recipes.stores import Stores
 from echoseg.train import TrainConfig
 
 SMALL = {
@@ -182,6 +183,26 @@ def test_unlabelled_cines_train_beside_labelled_ones(simulated_echonet, tmp_path
     assert not bool(training.unlabelled.batch(0).labelled.any())
     training.fit(tensorboard=False)
     assert training.step == 2
+
+
+def test_cines_outside_the_budget_that_take_no_part_are_counted(simulated_echonet, tmp_path):
+    config = shrunk("framewise", labelled_cines=1)
+    notes = build_training(config, open_dataset(simulated_echonet), tmp_path, device="cpu").notes
+    assert notes["unused"] == 3
+    assert cines_text(notes) == (
+        "; 1 cines with labels. 3 cines outside the label budget took no part (no unlabelled clips)."
+    )
+    used = shrunk("echoforge-lite", labelled_cines=1, unlabelled_batch=1)
+    assert build_training(used, open_dataset(simulated_echonet), tmp_path, device="cpu").notes["unused"] == 0
+
+
+def test_runs_on_the_same_data_share_what_was_decoded(simulated_echonet, tmp_path, monkeypatch):
+    stores = Stores(open_dataset(simulated_echonet))
+    first = build_training(shrunk("framewise"), stores, tmp_path, device="cpu")
+    monkeypatch.setattr(stores.dataset, "load", lambda *_: pytest.fail("decoded again"))
+    again = build_training(shrunk("framewise"), stores, tmp_path, device="cpu")
+    assert again.labelled.store[0].frames is first.labelled.store[0].frames
+    assert (again.notes["mean"], again.notes["std"]) == (first.notes["mean"], first.notes["std"])
 
 
 def test_a_budget_of_everything_has_no_unlabelled_stream(simulated_echonet, tmp_path):

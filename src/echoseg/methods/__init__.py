@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from echoseg.errors import UsageError
 from echoseg.methods.base import ExportGraph, Method, StepResult
+from echoseg.methods.registry import build_in, config_in
 
 METHODS = {
     "cps": ("echoseg.methods.cps", "CPS", "CPSConfig"),
@@ -22,22 +21,12 @@ METHODS = {
 __all__ = ["METHODS", "ExportGraph", "Method", "StepResult", "build_method", "config_class"]
 
 
-def _entry(name: str) -> tuple[Any, str, str]:
-    if name not in METHODS:
-        raise UsageError(f"method {name!r} is not known; choose one of {', '.join(METHODS)}")
-    module, method, config = METHODS[name]
-    return importlib.import_module(module), method, config
-
-
 def config_class(name: str) -> type[Any]:
     """Configuration dataclass of a method."""
-    module, _, config = _entry(name)
-    found: type[Any] = getattr(module, config)
-    return found
+    return config_in(METHODS, name)
 
 
 def build_method(name: str, config: object) -> Method:
     """A method from its name and configuration, with fresh weights."""
-    module, method, _ = _entry(name)
-    built: Method = getattr(module, method)(config)
+    built: Method = build_in(METHODS, name, config)
     return built

@@ -29,22 +29,24 @@ class CPSConfig(UNetConfig):
 
     Attributes:
         cross_weight: of the cross pseudo supervision after the ramp (paper: 1.5 on PASCAL VOC); 0 = supervised only.
-        ramp: steps until it is reached, exp(-5 (1 - step / ramp)^2); our choice.
+        start: first step of the ramp (paper: 0). Networks that have learned little give each other their mistakes as labels.
+        ramp: steps from there until the weight is reached, exp(-5 (1 - step / ramp)^2); our choice.
         frames: frames drawn of each clip and step for it; a clip with fewer gives all. Time grows with it.
         predict: `first` network alone (paper), or the `mean` of both networks' logits.
     """
 
     cross_weight: float = 1.5
+    start: int = 0
     ramp: int = 600
     frames: int = 4
     predict: Literal["first", "mean"] = "first"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.cross_weight < 0 or self.ramp < 0 or self.frames < 1:
+        if min(self.cross_weight, self.start, self.ramp) < 0 or self.frames < 1:
             raise UsageError(
-                f"cross_weight={self.cross_weight}, ramp={self.ramp}, frames={self.frames}: "
-                "weight and ramp must not be negative, frames at least 1"
+                f"cross_weight={self.cross_weight}, start={self.start}, ramp={self.ramp}, frames={self.frames}: "
+                "weight, start and ramp must not be negative, frames at least 1"
             )
 
 
@@ -68,8 +70,10 @@ class CPS(Method):
 
     def training_step(self, labelled: ClipBatch, unlabelled: ClipBatch | None, step: int) -> StepResult:
         """L = sum over networks of CE + Dice on labelled frames + weight(step) * CE against the other's labels."""
-        weight = self.config.cross_weight * gaussian_ramp(step, self.config.ramp)
-        frames = frames_of_step(labelled, unlabelled, self.config.frames if weight > 0 else 0, step)
+        config = self.config
+        begun = step >= config.start
+        weight = config.cross_weight * gaussian_ramp(step - config.start, config.ramp) if begun else 0.0
+        frames = frames_of_step(labelled, unlabelled, config.frames if weight > 0 else 0, step)
         if not len(frames.masks):
             return StepResult((self.first.classifier.weight.sum() + self.second.classifier.weight.sum()) * 0.0, {})
         both = [net.segment_frames(frames.strong) for net in (self.first, self.second)]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, is_dataclass, replace
 from types import UnionType
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from echoseg.data import STEP_S, AugmentConfig
 from echoseg.data.store import ResizeMode
@@ -14,6 +14,7 @@ from echoseg.methods import config_class
 from echoseg.train import TrainConfig
 
 LabelSplit = Literal["seeded", "css"]
+Run = TypeVar("Run")
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,8 @@ class DataConfig:
         resize: how a frame that is not square becomes square.
         clip_length: frames a clip, ED to ES.
         batch: labelled clips a step.
-        unlabelled_batch: unlabelled clips a step; 0 = the labelled stream alone.
+        unlabelled_batch: unlabelled clips a step; 0 = the labelled stream alone: training cines outside the label budget then take no part at
+            all, and the model's card counts them.
         unlabelled_clip_length: frames of an unlabelled clip, for methods that need a whole window of that length: cines that
             are too short for one are left out and counted. None = clip_length, short cines repeat their last frame.
         unlabelled_step_s: time between two frames of an unlabelled clip, seconds.
@@ -120,11 +122,26 @@ def config_from_json(document: Mapping[str, Any]) -> RunConfig:
     Raises:
         ModelError: a value is missing, unknown or out of range, as in a file of another version.
     """
+    return read_config(RunConfig, config_class, document)
+
+
+def read_config(kind: type[Run], network_class: Callable[[str], type[Any]], document: Mapping[str, Any]) -> Run:
+    """A run's configuration of some kind from JSON.
+
+    Args:
+        kind: dataclass with `method` and `network`.
+        network_class: method -> dataclass of its network.
+        document: what was kept.
+
+    Raises:
+        ModelError: a value is missing, unknown or out of range, as in a file of another version.
+    """
     try:
         values = dict(document)
-        network = built(config_class(values["method"]), values.pop("network"))
-        rest: RunConfig = built(RunConfig, {**values, "network": None})
-        return replace(rest, network=network)
+        network = built(network_class(values["method"]), values.pop("network"))
+        rest: Any = built(kind, {**values, "network": None})
+        found: Run = replace(rest, network=network)
+        return found
     except (KeyError, TypeError, UsageError) as error:
         raise ModelError(
             f"the run's configuration cannot be read ({error}); it is of another version of echoseg"

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from echoseg.data.store import ResizeMode
-from echoseg.errors import ModelError, UsageError
+from echoseg.errors import UsageError
 from echoseg.methods.ef import ef_config_class
-from echoseg.recipes.base import ModelInfo, built
+from echoseg.recipes.base import ModelInfo, read_config
 from echoseg.train import TrainConfig
 
 
@@ -80,12 +80,4 @@ def ef_config_from_json(document: Mapping[str, Any]) -> EfRunConfig:
     Raises:
         ModelError: a value is missing, unknown or out of range, as in a file of another version.
     """
-    try:
-        values = dict(document)
-        network = built(ef_config_class(values["method"]), values.pop("network"))
-        rest: EfRunConfig = built(EfRunConfig, {**values, "network": None})
-        return replace(rest, network=network)
-    except (KeyError, TypeError, UsageError) as error:
-        raise ModelError(
-            f"the run's configuration cannot be read ({error}); it is of another version of echoseg"
-        ) from error
+    return read_config(EfRunConfig, ef_config_class, document)

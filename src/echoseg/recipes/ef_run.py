@@ -31,7 +31,8 @@ from echoseg.methods.ef.guided import GuidedEf
 from echoseg.recipes.base import without_pretrained
 from echoseg.recipes.ef_base import EfDataConfig, EfRunConfig, ef_config_from_json
 from echoseg.recipes.labels import split_labels
-from echoseg.recipes.run import RUN_FILE, LoadedRun, Progress, build_fabric, cines_text, load_run, read_record
+from echoseg.recipes.run import RUN_FILE, LoadedRun, build_fabric, cines_text, load_run, read_record
+from echoseg.recipes.stores import Progress, Stores
 from echoseg.train import BEST, EfValidator, Goal, Training, load_checkpoint
 
 MASKS_DIR = "masks"
@@ -53,40 +54,41 @@ class Stages:
 
 
 def build_ef_training(
-    config: EfRunConfig, dataset: Dataset, run_dir: Path, *, device: str, progress: Progress | None = None
+    config: EfRunConfig, data: Dataset | Stores, run_dir: Path, *, device: str, progress: Progress | None = None
 ) -> Training:
     """Earlier stages, masks, streams, network and loop of a run; seeds torch's generator first."""
     seed_everything(config.train.seed, verbose=False)
+    stores = data if isinstance(data, Stores) else Stores(data)
+    dataset, size, resize = stores.dataset, config.data.size, config.data.resize
     stages = load_stages(config, dataset, run_dir)
     fabric = build_fabric(config.train, device)
-    train = _load(dataset, "train", config, progress)
-    val = _load(dataset, "val", config, progress)
+    train, val = (stores.load(split, size, resize, progress) for split in ("train", "val"))
     own = stages.masks.config
     labelled, rest = split_labels(train, dataset, own.data, own.train.seed)
     method = build_ef_method(config.method, config.network)
     if isinstance(method, DistilledEf) and stages.teacher is not None:
         method.adopt(stages.teacher.net)
     segment = MaskMaker(stages.masks, fabric.device, progress)
-    mean, std = train.gray_statistics()
+    mean, std = stores.gray_statistics("train", size, resize)
     clips = EfClips(config.data.clip_length, config.data.step_s, mean, std, config.data.pad)
-    data, seed = config.data, config.train.seed
+    wanted, seed = config.data, config.train.seed
     seen = ef_cines(
-        labelled, segment(labelled, "train") if method.guided else None, labelled=True, traced=data.traced != "none"
+        labelled, segment(labelled, "train") if method.guided else None, labelled=True, traced=wanted.traced != "none"
     )
     unlabelled = None
-    if data.unlabelled_batch and len(rest):
-        compat = data.traced == "code_compat"
+    if wanted.unlabelled_batch and len(rest):
+        compat = wanted.traced == "code_compat"
         others = ef_cines(
             train.named({cine.case.id for cine in rest}) if compat else rest,
             segment(rest, "unlabelled"),
             labelled=False,
             traced=compat,
         )
-        unlabelled = EfStream(others, clips, data.unlabelled_batch, seed + 1)
+        unlabelled = EfStream(others, clips, wanted.unlabelled_batch, seed + 1)
     held_out = ef_cines(val, segment(val, "val") if method.guided else None, labelled=True)
     return Training(
         method,
-        EfStream(seen, clips, data.batch, seed),
+        EfStream(seen, clips, wanted.batch, seed),
         unlabelled,
         config.train,
         EfValidator(held_out, replace(clips, pad=0)),
@@ -254,11 +256,3 @@ def ef_card(config: EfRunConfig, record: Mapping[str, Any], best: Mapping[str, A
         limits,
         f"echoseg {record['echoseg']}, method {config.method}, seed {config.train.seed}, step {best['step']}",
     )
-
-
-def _load(dataset: Dataset, split: str, config: EfRunConfig, progress: Progress | None) -> CineStore:
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress(f"reading {split} cines", done, total)
-
-    return CineStore.load(dataset, split, size=config.data.size, resize=config.data.resize, progress=report)

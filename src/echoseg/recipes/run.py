@@ -7,7 +7,7 @@ import json
 import logging
 import platform
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -28,10 +28,9 @@ from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
 from echoseg.recipes.ef_base import EfRunConfig
 from echoseg.recipes.labels import split_labels, unlabelled_cines
+from echoseg.recipes.stores import Progress, Stores
 from echoseg.train import BEST, TrainConfig, Training, Validator, load_checkpoint
 from echoseg.version import __version__
-
-Progress = Callable[[str, int, int], None]
 
 RUN_FILE = "run.json"
 MODEL_DIR = "model"
@@ -45,6 +44,7 @@ def train_run(
     device: str = "auto",
     resume: bool = False,
     progress: Progress | None = None,
+    stores: Stores | None = None,
 ) -> Path:
     """Train as a recipe says and export the best weights.
 
@@ -55,18 +55,20 @@ def train_run(
         device: auto, cpu or cuda:N.
         resume: continue a run that was interrupted; the configuration and the data must be the same.
         progress: called with (what, done, total) while the cines are decoded.
+        stores: cines of `data` that another run has decoded already.
 
     Returns:
         The model folder.
     """
-    dataset = open_dataset(data)
+    stores = Stores(open_dataset(data)) if stores is None else stores
+    dataset = stores.dataset
     _claim(run_dir, run_record(config, dataset), resume=resume)
     if isinstance(config, EfRunConfig):
         from echoseg.recipes.ef_run import build_ef_training
 
-        training = build_ef_training(config, dataset, run_dir, device=device, progress=progress)
+        training = build_ef_training(config, stores, run_dir, device=device, progress=progress)
     else:
-        training = build_training(config, dataset, run_dir, device=device, progress=progress)
+        training = build_training(config, stores, run_dir, device=device, progress=progress)
     training.fit(resume=resume)
     return export_run(run_dir, run_dir / MODEL_DIR)
 
@@ -133,18 +135,20 @@ def load_run(run_dir: Path, record: Mapping[str, Any]) -> LoadedRun:
 
 
 def build_training(
-    config: RunConfig, dataset: Dataset, run_dir: Path, *, device: str, progress: Progress | None = None
+    config: RunConfig, data: Dataset | Stores, run_dir: Path, *, device: str, progress: Progress | None = None
 ) -> Training:
     """Stores, streams, network and loop of a run; seeds torch's generator first."""
     seed_everything(config.train.seed, verbose=False)
+    stores = data if isinstance(data, Stores) else Stores(data)
+    dataset, resize = stores.dataset, config.data.resize
     stored = config.data.stored_size or config.data.size
-    train = _load(dataset, "train", stored, config, progress)
-    val = _load(dataset, "val", config.data.size, config, progress)
+    train = stores.load("train", stored, resize, progress)
+    val = stores.load("val", config.data.size, resize, progress)
     method = build_method(config.method, config.network)
     check_labels(train, method, dataset)
     check_stills(train, config, dataset)
     labelled, rest = split_labels(train, dataset, config.data, config.train.seed)
-    mean, std = train.gray_statistics()
+    mean, std = stores.gray_statistics("train", stored, resize)
     stream = StreamConfig(
         config.data.clip_length, config.data.size, config.data.batch, config.train.seed, config.data.augment, mean, std,
         animate=config.data.animate,
@@ -164,6 +168,7 @@ def build_training(
             "step_s": beat_step_s(labelled, config.data.clip_length),
             "labelled": len(labelled),
             "unlabelled_too_short": too_short,
+            "unused": len(rest) if unlabelled is None else 0,
         },
     )
 
@@ -257,9 +262,11 @@ def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, 
 
 
 def cines_text(notes: Mapping[str, Any]) -> str:
-    """How many cines had labels, and how many were too short for an unlabelled clip."""
-    too_short = notes.get("unlabelled_too_short", 0)
+    """How many cines had labels, how many were too short for an unlabelled clip, and how many took no part."""
+    too_short, unused = (notes.get(key, 0) for key in ("unlabelled_too_short", "unused"))
     left_out = f" {too_short} cines were too short for an unlabelled clip and left out." if too_short else ""
+    if unused:
+        left_out += f" {unused} cines outside the label budget took no part (no unlabelled clips)."
     return f"; {notes['labelled']} cines with labels.{left_out}" if "labelled" in notes else ""
 
 
@@ -286,14 +293,6 @@ def git_state() -> str | None:
     return found.stdout.strip() or None
 
 
-def _load(dataset: Dataset, split: str, size: int, config: RunConfig, progress: Progress | None) -> CineStore:
-    def report(done: int, total: int) -> None:
-        if progress is not None:
-            progress(f"reading {split} cines", done, total)
-
-    return CineStore.load(dataset, split, size=size, resize=config.data.resize, progress=report)
-
-
 def _claim(run_dir: Path, record: dict[str, Any], *, resume: bool) -> None:
     """Write the run's record; refuse to mix two different runs in one folder."""
     path = run_dir / RUN_FILE
@@ -303,7 +302,7 @@ def _claim(run_dir: Path, record: dict[str, Any], *, resume: bool) -> None:
             raise UsageError(f"{run_dir}: holds a run already; add --resume to continue it, or choose another folder")
         for key in ("config", "data"):
             if before.get(key) != record[key]:
-                changed = _first_difference(before.get(key), record[key], key)
+                changed = first_difference(before.get(key), record[key], key)
                 raise UsageError(
                     f"{run_dir}: {changed} differs from the interrupted run; repeat it as it was or start anew"
                 )
@@ -312,9 +311,10 @@ def _claim(run_dir: Path, record: dict[str, Any], *, resume: bool) -> None:
     atomic_write_text(path, json.dumps(record, indent=2) + "\n")
 
 
-def _first_difference(old: Any, new: Any, where: str) -> str:  # noqa: ANN401
+def first_difference(old: Any, new: Any, where: str) -> str:  # noqa: ANN401
+    """The first setting that differs between two records, with both values."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in new:
             if old.get(key) != new[key]:
-                return _first_difference(old.get(key), new[key], f"{where}.{key}")
+                return first_difference(old.get(key), new[key], f"{where}.{key}")
     return f"{where} ({old} before, {new} now)"

@@ -11,11 +11,10 @@ Echocardiogram Videos", IEEE Transactions on Medical Imaging 41(6), 2022. Licenc
 
 from __future__ import annotations
 
-import importlib
 from typing import Any
 
-from echoseg.errors import UsageError
 from echoseg.methods.ef.base import EfMethod
+from echoseg.methods.registry import build_in, config_in
 
 EF_METHODS = {
     "css-ef-e": ("echoseg.methods.ef.distilled", "DistilledEf", "DistilledEfConfig"),
@@ -25,22 +24,12 @@ EF_METHODS = {
 __all__ = ["EF_METHODS", "EfMethod", "build_ef_method", "ef_config_class"]
 
 
-def _entry(name: str) -> tuple[Any, str, str]:
-    if name not in EF_METHODS:
-        raise UsageError(f"method {name!r} is not known; choose one of {', '.join(EF_METHODS)}")
-    module, method, config = EF_METHODS[name]
-    return importlib.import_module(module), method, config
-
-
 def ef_config_class(name: str) -> type[Any]:
     """Configuration dataclass of a method."""
-    module, _, config = _entry(name)
-    found: type[Any] = getattr(module, config)
-    return found
+    return config_in(EF_METHODS, name)
 
 
 def build_ef_method(name: str, config: object) -> EfMethod:
     """A method from its name and configuration, with fresh weights."""
-    module, method, _ = _entry(name)
-    built: EfMethod = getattr(module, method)(config)
+    built: EfMethod = build_in(EF_METHODS, name, config)
     return built
