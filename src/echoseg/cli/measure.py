@@ -22,7 +22,8 @@ from echoseg.cli.worker import Watch
 from echoseg.clinical import Context, Indices, measure_cine
 from echoseg.errors import InputError, UsageError
 from echoseg.io import CineStream, open_cine, read_masks
-from echoseg.report import FORMATS, write_case
+from echoseg.report import write_case
+from echoseg.report.case import USUAL_FORMATS
 from echoseg.report.result import Document
 
 
@@ -58,7 +59,7 @@ class MeasureOptions:
     cine: Annotated[Path | None, arg(metavar="FILE", help_behavior_hint="(default: none)")] = None
     body_surface_m2: Annotated[float | None, arg(metavar="M2", help_behavior_hint="(default: unknown)")] = None
     display: Annotated[Literal["standard", "mirrored"] | None, arg(help_behavior_hint="(default: unknown)")] = None
-    formats: Formats = FORMATS
+    formats: Formats = USUAL_FORMATS
     skip_existing: Flag = False
     json: Flag = False
 
