@@ -8,7 +8,6 @@ to RGB and back.
 from __future__ import annotations
 
 import io
-import zlib
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +23,7 @@ from pydicom.pixels.utils import as_pixel_options
 from echoseg.cine import CineMeta, UInt8
 from echoseg.errors import InputError
 from echoseg.io import dicom_meta, limits
+from echoseg.io.dicom_deflated import inflated
 from echoseg.io.dicom_pixels import DAMAGE as PIXEL_DAMAGE
 from echoseg.io.dicom_pixels import PixelReader, Samples
 from echoseg.io.door import quiet, reading
@@ -210,13 +210,10 @@ def _inflater(path: Path, meta_end: int) -> Callable[[], BinaryIO]:
     """Opener of the data set of a deflated file, which has to be unpacked whole."""
 
     def open_inflated() -> BinaryIO:
-        with path.open("rb") as file:
-            file.seek(meta_end)
-            packed = file.read()
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        data = unpacker.decompress(packed, limits.unpacked_limit(len(packed)) + 1)
-        limits.check_whole(str(path), len(data), len(packed))
-        if not unpacker.eof:
+        packed = path.stat().st_size - meta_end
+        data, whole = inflated(path, meta_end, limits.unpacked_limit(packed) + 1)
+        limits.check_whole(str(path), len(data), packed)
+        if not whole:
             raise InputError(f"{path}: its deflated data end too early; the file is truncated, copy it again")
         return io.BytesIO(data)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import re
-import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,11 +16,13 @@ from pathlib import Path
 import numpy as np
 from pydicom import dcmread, uid
 from pydicom.dataset import Dataset, FileMetaDataset
+from pydicom.filereader import read_file_meta_info
 
 from echoseg.cine import CineMeta, MaskStack, Spacing, Structure, UInt8
 from echoseg.errors import InputError
 from echoseg.io import dicom_meta, limits
 from echoseg.io.dicom import DAMAGE
+from echoseg.io.dicom_deflated import deflated_start, inflated
 from echoseg.io.door import quiet, reading
 from echoseg.io.reading import MASK_SOURCES
 
@@ -42,8 +43,7 @@ _NAMES = {  # in this order: "left ventricular myocardium" is one
 }
 _PAINTED = (Structure.MYOCARDIUM, Structure.LA, Structure.LV)  # a filled epicardium lies below the cavity
 _NATIVE = (uid.ImplicitVRLittleEndian, uid.ExplicitVRLittleEndian, uid.DeflatedExplicitVRLittleEndian)
-_META_START = 144  # preamble, magic word and the element that says how long the meta group is
-_MOST_INFLATED = 1 << 29
+_MOST_INFLATED = 1 << 28
 _MOST_EMPTY = 1000  # frames of the cine for each mask, so that a damaged number does not fill the memory
 Planes = Mapping[tuple[int, Structure], int]
 
@@ -84,23 +84,15 @@ def read_seg_masks(path: Path) -> tuple[CineMeta, MaskStack]:
 
 
 def _read(path: Path) -> Dataset:
-    dataset = dcmread(path, stop_before_pixels=True, force=True)
-    meta = getattr(dataset, "file_meta", None) or Dataset()
-    if meta.get("TransferSyntaxUID") != uid.DeflatedExplicitVRLittleEndian:
+    """The object; of a deflated one as much as a cine can need, for masks may shrink to a thousandth."""
+    start = deflated_start(path)
+    if start is None:
         return dcmread(path, force=True)
-    return _inflated(path, meta)
-
-
-def _inflated(path: Path, meta: Dataset) -> Dataset:
-    """A deflated object; masks may shrink to a thousandth, so that the only bound is what no cine needs."""
-    with path.open("rb") as file:
-        file.seek(_META_START + int(meta.FileMetaInformationGroupLength))
-        unpacker = zlib.decompressobj(-zlib.MAX_WBITS)
-        data = unpacker.decompress(file.read(), _MOST_INFLATED)
-    if not unpacker.eof:
+    data, whole = inflated(path, start, _MOST_INFLATED)
+    if not whole:
         raise InputError(f"{path}: truncated, or unpacks to more than {_MOST_INFLATED} bytes; save it uncompressed")
     found = dcmread(io.BytesIO(data), force=True)
-    found.file_meta = FileMetaDataset(meta)
+    found.file_meta = FileMetaDataset(read_file_meta_info(path))
     return found
 
 

@@ -6,17 +6,16 @@ left alone and why.
 
 from __future__ import annotations
 
-import io
 import math
 import re
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import TYPE_CHECKING
 
 from echoseg.cine import View
 from echoseg.errors import InputError
 from echoseg.io import dicom_meta
+from echoseg.io.dicom_deflated import open_header
 from echoseg.io.door import quiet, reading
 
 if TYPE_CHECKING:
@@ -38,8 +37,6 @@ _CAPTURES = (
     "1.2.840.10008.5.1.4.1.1.7", "1.2.840.10008.5.1.4.1.1.7.1", "1.2.840.10008.5.1.4.1.1.7.2", "1.2.840.10008.5.1.4.1.1.7.3",
     "1.2.840.10008.5.1.4.1.1.7.4",
 )  # fmt: skip
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-_META_BYTES, _HEADER_BYTES = 2048, 1 << 20
 _DICOMDIR = "1.2.840.10008.1.3.10"
 _MODALITIES = ("US", "OT", "")  # of a cine that some archive captured again: other
 # PS3.3 C.8.5.6.1.1: bits of the fourth value of ImageType.
@@ -126,23 +123,11 @@ def read_facts(path: Path) -> ObjectFacts | None:
     from echoseg.io.dicom import DAMAGE
 
     try:
-        with reading(path, extra=DAMAGE), quiet(), _header_bytes(path) as file:
+        with reading(path, extra=DAMAGE), quiet(), open_header(path) as file:
             dataset = dcmread(file, stop_before_pixels=True, force=True, specific_tags=list(KEYWORDS))
             return facts_of(dataset, _class_of(dataset))
     except InputError:
         return None
-
-
-def _header_bytes(path: Path) -> BinaryIO:
-    """A file to read a header from; of a deflated one its beginning, because pydicom would unpack all of it, whatever that takes."""
-    file = path.open("rb")
-    start = file.read(_META_BYTES)
-    file.seek(0)
-    if _DEFLATED not in start or start[128:132] != b"DICM":
-        return file
-    with file:
-        file.seek(144 + int.from_bytes(start[140:144], "little"))  # preamble, DICM, and what the group's length says
-        return io.BytesIO(zlib.decompressobj(-zlib.MAX_WBITS).decompress(file.read(_HEADER_BYTES), _HEADER_BYTES))
 
 
 def _class_of(dataset: Dataset) -> str:

@@ -107,12 +107,14 @@ def what_it_is(path: Path) -> str | None:
     from pydicom.uid import UID
 
     from echoseg.io.dicom import DAMAGE
+    from echoseg.io.dicom_deflated import open_header
 
-    with reading(path, extra=DAMAGE), quiet():
-        header = dcmread(path, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID", "Modality"])
+    with reading(path, extra=DAMAGE), quiet(), open_header(path) as file:
+        header = dcmread(file, stop_before_pixels=True, force=True, specific_tags=["SOPClassUID", "Modality"])
         if is_ultrasound(header):
             return None
-        sop_class = str(header.get("SOPClassUID") or header.file_meta.get("MediaStorageSOPClassUID") or "")
+        meta = getattr(header, "file_meta", None) or {}
+        sop_class = str(header.get("SOPClassUID") or meta.get("MediaStorageSOPClassUID") or "")
     return f"{UID(sop_class).name.removesuffix(' Storage')} object" if sop_class else "DICOM object of an unknown kind"
 
 
