@@ -293,6 +293,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     "echoforge_vs_framewise_250": ("docs/methods/echoforge.md", "echoforge_vs_framewise_250", echoforge_vs_framewise),
     "simulation_to_real": ("docs/simulator.md", "simulation_to_real", simulation_to_real),
     "simulator_ef_mid": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_ef),
+    "simulator_ef_standard": ("docs/simulator.md", "simulator_time_simecho-v1-standard", simulator_ef),
     "simulator_realism": ("docs/simulator.md", "simulator_realism", simulator_realism),
     "simulator_speed": ("docs/simulator.md", "simulator_speed", simulator_speed),
     "simulator_time": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_time),

@@ -206,6 +206,8 @@ def test_camus_files_are_read_back_to_the_same_pixels_and_labels(camus):
             assert set(np.unique(still)) == {*Structure}
         assert int(info["NbFrame"]) == len(frames)
         assert float(info["EF"]) == pytest.approx(cine.ef_percent, abs=0.01)
+        volumes = [float(info[key]) for key in ("LVedv", "LVesv")]
+        assert volumes == pytest.approx([cine.edv_ml, cine.esv_ml], abs=0.01)
         assert info["Sex"] in "FM" and info["ImageQuality"] in ("Good", "Medium", "Poor")
 
 

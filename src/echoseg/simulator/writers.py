@@ -249,7 +249,7 @@ def _image_quality(cine: SimulatedCine) -> str:
 
 
 def _camus_info(cine: SimulatedCine) -> dict[str, object]:
-    """Contents of `Info_*.cfg`; frame numbers count from 1 within the half sequence."""
+    """Contents of `Info_*.cfg`, with the true volumes under the names of the older release; frames count from 1 in the half sequence."""
     return {
         "ED": cine.ed_frame + 1,
         "ES": cine.es_frame + 1,
@@ -258,6 +258,8 @@ def _camus_info(cine: SimulatedCine) -> dict[str, object]:
         "Age": cine.patient.age_years,
         "ImageQuality": _image_quality(cine),
         "EF": f"{cine.ef_percent:.2f}",
+        "LVedv": f"{cine.edv_ml:.2f}",
+        "LVesv": f"{cine.esv_ml:.2f}",
         "FrameRate": f"{cine.fps:g}",
     }
 
