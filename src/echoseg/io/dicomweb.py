@@ -32,9 +32,8 @@ if TYPE_CHECKING:
 
 TIMEOUT_S = (10.0, 120.0)  # to connect, and without a byte
 _ATTEMPTS, _WAIT_MS = 3, 250  # of a server that says it is busy
-_WHOLE = (
-    1 << 40
-)  # bytes of a chunk: all is sent at once, with its length, so that the server knows when it has everything
+# Bytes of a chunk: all is sent at once, with its length, so that the server knows when it has everything.
+_WHOLE = 1 << 40
 # PS3.18 I.2.2
 _REASONS = {
     0x0110: "processing failure",

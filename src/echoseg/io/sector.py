@@ -42,10 +42,8 @@ _AGREES = 0.95  # of the patch lies in the header's region
 _APEX = 0.3  # of the height: angles nearer to the apex say little
 _MAX_FAN = 1.4  # times the hull
 _STROKE = 0.015  # of the shorter side: letters have thinner ones
-_OVER_TISSUE, _STEADY = (
-    45,
-    28,
-)  # gray levels of a stroke above the darkest tissue beside it, and its change next to what moves in a JPEG
+# Gray levels of a stroke above the darkest tissue beside it, and its change next to what moves in a JPEG.
+_OVER_TISSUE, _STEADY = 45, 28
 _MIN_STROKE = 6  # pixels
 _MARGIN = 0.02  # of the shorter side
 _MIN_DRAWN = 1e-4  # of the image
