@@ -9,7 +9,7 @@ from echoseg.errors import InputError
 from echoseg.reference_values import Matching, Result
 from echoseg.report import CaseRecord, read_result
 from echoseg.report.cohort import write_cohort
-from echoseg.report.studies import StudyPlace, StudyRecord, read_study
+from echoseg.report.studies import read_study_record
 
 PAGE_FILE = "cohort.html"
 
@@ -26,10 +26,11 @@ def write_reference_page(out: Path, folder: Path, found: list[Result], matching:
     Raises:
         OutputError: the page cannot be written.
     """
+    studies = [study for one in found if (study := read_study_record(folder, one.name)) is not None]
     return write_cohort(
         out / PAGE_FILE,
         list(_cases(folder, found)) if matching.level == "case" else [],
-        list(_studies(folder, found)) if matching.level == "study" else [],
+        studies if matching.level == "study" else [],
         {pair.result.name: dict(pair.reference.values) for pair in matching.pairs},
         folder=folder,
         patients={pair.result.name: pair.patient for pair in matching.pairs},
@@ -46,13 +47,3 @@ def _cases(folder: Path, found: list[Result]) -> Iterator[CaseRecord]:
         source = one.aliases[0] if one.aliases else one.name
         error = one.error or (None if result is not None else "its result.json is missing or damaged")
         yield CaseRecord(one.name, source, "failed" if result is None else "done", error=error, result=result)
-
-
-def _studies(folder: Path, found: list[Result]) -> Iterator[StudyRecord]:
-    for one in found:
-        document = read_study(folder, one.name)
-        if document is not None:
-            place = StudyPlace(
-                one.name, document["patient_id"] or "", document["study_date"] or "", document["study_uid"] or ""
-            )
-            yield StudyRecord(place, "failed" if document["ef_percent"] is None else "done", document)

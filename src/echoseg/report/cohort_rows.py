@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
 from echoseg.errors import InputError
 from echoseg.report.result import Document, read_result
-from echoseg.report.run import RUN_FILE, CaseRecord, Status
-from echoseg.report.studies import FLAGS, STUDIES_DIR, STUDY_FILE, StudyPlace, StudyRecord
+from echoseg.report.run import RUN_FILE, CaseRecord
+from echoseg.report.studies import FLAGS, StudyRecord, read_study_record
 
 FAILED = "failed"
 GRAVITY = {flag: rank for rank, flag in enumerate((*FLAGS, FAILED))}
@@ -103,19 +103,8 @@ def read_records(folder: Path) -> tuple[list[CaseRecord], list[StudyRecord]]:
         )
         for one in listed
     ]
-    return cases, list(_read_studies(folder, [one.study for one in cases if one.study]))
-
-
-def _read_studies(folder: Path, names: Sequence[str]) -> Iterator[StudyRecord]:
-    for name in dict.fromkeys(names):
-        path = folder / STUDIES_DIR / name / STUDY_FILE
-        if path.is_file():
-            document = json.loads(path.read_text(encoding="utf-8"))
-            place = StudyPlace(
-                name, document["patient_id"] or "", document["study_date"] or "", document["study_uid"] or ""
-            )
-            status: Status = "done" if document["quality"] else "failed"
-            yield StudyRecord(place, status, document)
+    names = dict.fromkeys(one.study for one in cases if one.study)
+    return cases, [study for name in names if (study := read_study_record(folder, name)) is not None]
 
 
 def _case_row(one: CaseRecord, link: str) -> CohortRow:

@@ -241,3 +241,12 @@ def read_study(out: Path, name: str) -> Document | None:
     except (OSError, ValueError):
         return None
     return document if isinstance(document, dict) and document.get("schema") == SCHEMA else None
+
+
+def read_study_record(out: Path, name: str) -> StudyRecord | None:
+    """What came of a study in an earlier call; None where `read_study` finds nothing."""
+    document = read_study(out, name)
+    if document is None:
+        return None
+    place = StudyPlace(name, document["patient_id"] or "", document["study_date"] or "", document["study_uid"] or "")
+    return StudyRecord(place, "failed" if document["ef_percent"] is None else "done", document)
