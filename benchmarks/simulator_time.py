@@ -244,11 +244,16 @@ def bias(cells: dict) -> dict[str, float | None]:
     }
 
 
+def cell_file(work: Path, kind: str, seed: int, steps: int) -> Path:
+    """Scores of one network."""
+    return work / f"{kind}-{seed}-{steps}.json"
+
+
 def summarise(work: Path, name: str, sha256: str, seeds: list[int], steps: int) -> dict:
     """Per seed: Dice and EF of the networks that were trained, and of both the paired gain of the temporal one."""
     rows = []
     for seed in seeds:
-        files = {kind: work / f"{kind}-{seed}.json" for kind in KINDS}
+        files = {kind: cell_file(work, kind, seed, steps) for kind in KINDS}
         both = {kind: json.loads(file.read_text()) for kind, file in files.items() if file.exists()}
         row: dict = {"seed": seed}
         for kind, cells in both.items():
@@ -296,7 +301,7 @@ def main() -> None:
     for seed in arguments.seeds:
         for kind in KINDS:
             if arguments.only in (None, kind):
-                out = work / f"{kind}-{seed}.json"
+                out = cell_file(work, kind, seed, arguments.steps)
                 run_cell(root, kind == "temporal", seed, arguments.steps, out)
     document = summarise(work, arguments.set, read_simulation(root).sha256, arguments.seeds, arguments.steps)
     RESULTS.mkdir(exist_ok=True)

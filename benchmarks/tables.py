@@ -182,9 +182,8 @@ def biplane(document: Document) -> str:
         f"EF within {goal['ef_points']:g} point and EDV within {goal['edv_percent']:g} %",
     ]
     caption = (
-        f"{document['patients']} patients; bias ± SD and the largest error. Ideal views hold the whole long axis and have no septal bulge; easy and standard are the "
-        "simulator's presets. Views of `standard` are foreshortened by up to 14 %, and its septal bulge takes volume that the stated one does not lack: that, and not "
-        "the measurement, is what biases EDV there."
+        f"{document['patients']} patients; bias ± SD and the largest error. The first four are presets as `simulate --format camus` makes them. In the last, the planes miss the "
+        "apex as in hospitals, by up to 14 % of the long axis: that, and not the measurement, is what biases EDV there."
     )
     return f"{markdown(header, rows)}\n\n{caption}"
 

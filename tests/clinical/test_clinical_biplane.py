@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -15,7 +13,7 @@ from echoseg.cine import CineMeta, MaskStack, Segmentation, View
 from echoseg.clinical import Context, Indices, StudyEjection, area_length_biplane, measure_cine, measure_study
 from echoseg.errors import InputError
 from echoseg.simulator import simulate
-from echoseg.simulator.patient import sample_view
+from echoseg.simulator.presets import through_the_apex
 
 RADII = {View.A4C: (26.0, 19.0), View.A2C: (23.0, 15.0)}
 Measurement = tuple[Segmentation, Indices]
@@ -140,25 +138,14 @@ def test_views_of_unknown_name_are_taken_as_they_are_given():
     assert found.n_beats == 2
 
 
-@pytest.fixture
-def ideal_views() -> Iterator[None]:
-    """Views that hold the whole long axis and all of the volume: nothing but the measurement can err."""
-
-    def sampled(*args: object, **kwargs: object):
-        view = sample_view(*args, **kwargs)  # type: ignore[arg-type]
-        return replace(view, foreshortening=1.0, foreshortening_change=0.0, septal_bulge=0.0)
-
-    with mock.patch("echoseg.simulator.render.sample_view", sampled):
-        yield
-
-
-@pytest.mark.usefixtures("ideal_views")
 @pytest.mark.parametrize("seed", [1, 2])
 def test_simulated_patients(seed):
     """EF within a point and EDV within 3 % of what the simulator knows; benchmarks/biplane.py does it for more patients."""
     found, truth = [], []
     for view in (View.A4C, View.A2C):
-        cine = simulate(seed, view=view, layout="camus", span="half_beat", fps=20.0)
+        cine = simulate(
+            seed, preset=through_the_apex("standard"), view=view, layout="camus", span="half_beat", fps=20.0
+        )
         n_frames, height, width = cine.labels.shape
         meta = CineMeta(view.value, height, width, n_frames, fps=cine.fps, spacing=cine.spacing, view=view)
         segmentation = Segmentation(meta, MaskStack.from_array(cine.labels), None, "true masks")

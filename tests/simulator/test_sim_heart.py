@@ -30,7 +30,7 @@ def _patient(seed: int, **changes) -> Patient:
 
 def _ideal_view(seed: int, **changes):
     view = sample_view(np.random.default_rng(seed), get_preset("standard"), View.A4C)
-    return replace(view, bow=0.0, septal_bulge=0.0, foreshortening=1.0, **changes)
+    return replace(view, **({"bow": 0.0, "foreshortening": 1.0} | changes))
 
 
 def _ejection(patient: Patient, n: int = 12) -> np.ndarray:
@@ -51,6 +51,17 @@ def test_simpson_on_the_contour_of_an_ideal_view_gives_the_volume(seed):
     measured = np.array([_simpson_ml(contour) for contour in lv.endo])
     np.testing.assert_allclose(measured, volumes, rtol=0.01)
     assert 100 * (1 - measured[-1] / measured[0]) == pytest.approx(patient.ef_percent, abs=0.5)
+
+
+def test_bulge_takes_from_the_measured_volume_where_it_is_not_balanced():
+    """As in the benchmark sets of version 1."""
+    patient, volumes = _patient(3, roundness=1.0), np.array([_patient(3).edv_ml])
+    held, taken = (
+        _simpson_ml(LeftVentricle(patient, _ideal_view(3, septal_bulge=0.06, bulge_balanced=balanced), volumes).endo[0])
+        for balanced in (True, False)
+    )
+    assert held == pytest.approx(patient.edv_ml, rel=0.01)
+    assert taken < 0.96 * patient.edv_ml
 
 
 def test_foreshortening_makes_the_measured_volume_smaller():

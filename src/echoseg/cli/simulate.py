@@ -36,7 +36,7 @@ class SimulateOptions:
             and 100 test cines, for scores that others can compare.
         from_stills: data folder whose labelled ED and ES frames are animated, in place of simulating: semi-synthetic half beats in the
             layout of CAMUS, under the licence of that folder.
-        format: layout: of EchoNet-Dynamic (A4C videos), or of CAMUS (A2C and A4C half beats of each patient).
+        format: layout: of EchoNet-Dynamic (A4C videos), or of CAMUS (A2C and A4C half beats of each patient, neither view foreshortened).
         cines: number of cines (camus: of patients), of which 70 % are for training, 10 % for validation, 20 % for testing.
         splits: number of cines for each, in place of --cines.
         preset: how hard the images are to read; broad is for models that are to work on real hearts.

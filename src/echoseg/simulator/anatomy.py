@@ -10,12 +10,12 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from echoseg.cine import Float64
+from echoseg.simulator.discs import Discs, bulge_at, profile_at, stiffness_at
 from echoseg.simulator.patient import Patient, ViewGeometry, Waves, waves
 
 N_CONTOUR = 161
 """Points of a contour; the apex is the middle one."""
 _APEX = N_CONTOUR // 2
-_N_DISCS = 400
 _THIN_MM = 4.0
 """Added to the radius in the wall's volume balance, so that the apex, where the radius is 0, stays finite."""
 
@@ -46,8 +46,8 @@ _BALANCE = 0.65
 class LeftVentricle:
     """The cavity and its wall at given volumes.
 
-    The cavity is a stack of elliptic discs on the long axis: V = pi k L mean(radius^2), solved for the radius, so that the disc
-    summation of the (unforeshortened) contour is the volume itself. The wall keeps its volume: where the
+    The cavity is a stack of elliptic discs on the long axis (`Discs`), so that the disc summation of the (unforeshortened) contour is the
+    volume itself. The wall keeps its volume: where the
     cavity shrinks and shortens, it thickens. Foreshortening changes in proportion to what the ventricle has ejected: the heart
     twists and descends through an image plane that stays.
 
@@ -62,20 +62,33 @@ class LeftVentricle:
         widest: place of the largest diameter, 0 apex to 1 annulus.
     """
 
-    def __init__(self, patient: Patient, geometry: ViewGeometry, volume_ml: Float64) -> None:
-        """Shape the ventricle so that it holds `volume_ml` (T,)."""
+    def __init__(
+        self, patient: Patient, geometry: ViewGeometry, volume_ml: Float64, a4c: ViewGeometry | None = None
+    ) -> None:
+        """Shape the ventricle so that it holds `volume_ml` (T,).
+
+        Args:
+            patient: the patient.
+            geometry: the view.
+            volume_ml: volume at each instant.
+            a4c: the A4C view of a ventricle that is seen in A2C: the diameters of both then multiply to the volume. Without it, a view
+                holds the volume by itself.
+        """
         self.widest = patient.widest
-        patient = patient.in_view(geometry.view)
         last_angle = np.arccos(1 - 1 / self.widest)
         angle = np.linspace(-last_angle, last_angle, N_CONTOUR)
         along = self.widest * (1 - np.cos(angle))  # 0 at the apex, 1 at the annulus
-        across = np.sign(angle) * self._profile(patient, geometry, along)  # septum negative
-        volumes = np.append(volume_ml, patient.edv_ml)  # the last state is the state of rest
-        stiffness = self._stiffness(geometry)
-        true_length, self.radius, rest_radius, emptied = self._solve(patient, geometry, along, stiffness, volumes)
+        discs, volumes = Discs(patient, geometry, along), np.append(volume_ml, patient.edv_ml)
+        solved = discs.alone(volumes) if a4c is None else discs.beside(Discs(patient, a4c, along), volumes)
+        patient = discs.patient
+        across = np.sign(angle) * profile_at(patient, geometry, along)  # septum negative
+        stiffness = stiffness_at(geometry, N_CONTOUR)
+        true_length, self.radius, rest_radius, emptied = (
+            solved.length, solved.radius, solved.rest_radius, solved.emptied
+        )  # fmt: skip
         radii = rest_radius * stiffness + self.radius[:, None] * (1 - stiffness)  # (T, M)
         bend = 4 * geometry.bow * along * (1 - along) + waves(geometry.bend_waves, along)
-        bend += geometry.septal_bulge * np.exp(-0.5 * ((along - 0.85) / 0.08) ** 2) * (across < 0)
+        bend += bulge_at(geometry, along) * (across < 0)
         missing = (1 - geometry.foreshortening) * (1 - geometry.foreshortening_change * emptied)
         length = true_length * (1 - missing)
         endo = np.stack([bend * true_length[:, None] + radii * across, along * length[:, None]], axis=-1)
@@ -88,45 +101,6 @@ class LeftVentricle:
         self.length, self.rest_length = length[:-1], float(length[-1])
         self.rest_radius = rest_radius
         self.emptied = emptied[:-1]
-
-    @staticmethod
-    def _profile(patient: Patient, geometry: ViewGeometry, along: Float64) -> Float64:
-        """Half diameters relative to the radius, at places 0 (apex) to 1 (annulus): an egg, a little irregular."""
-        ellipse = np.sqrt(np.clip(1 - ((along - patient.widest) / patient.widest) ** 2, 0, 1))
-        shape = (1 + patient.egg * (along - 0.5)) * (1 + waves(geometry.profile_waves, along))
-        return np.asarray(ellipse * shape, dtype=np.float64)
-
-    @staticmethod
-    def _stiffness(geometry: ViewGeometry) -> Float64:
-        """Part of the inward motion that is lost, along the contour (M,)."""
-        segment = geometry.hypokinesia
-        if segment is None:
-            return np.zeros(N_CONTOUR)
-        place = np.linspace(0, 1, N_CONTOUR)
-        return segment.loss * np.exp(-0.5 * ((place - segment.place) / segment.width) ** 2)
-
-    def _solve(
-        self, patient: Patient, geometry: ViewGeometry, along: Float64, stiffness: Float64, volumes_ml: Float64
-    ) -> tuple[Float64, Float64, float, Float64]:
-        """True length (T,), free radius (T,), radius at rest and ejected part (T,) from V = pi k L mean(profile^2 r^2)."""
-        discs = (np.arange(_N_DISCS) + 0.5) / _N_DISCS
-        profile = self._profile(patient, geometry, discs)
-        septal = np.interp(discs, along[: _APEX + 1][::-1], stiffness[: _APEX + 1][::-1])
-        lateral = np.interp(discs, along[_APEX:], stiffness[_APEX:])
-        stiff = 0.5 * (septal + lateral)
-        slenderness, roundness = patient.length_to_diameter, patient.roundness
-        full_mm3 = 1e3 * patient.edv_ml
-        rest_radius = float(np.cbrt(full_mm3 / (2 * np.pi * roundness * slenderness * np.mean(profile**2))))
-        stroke = patient.edv_ml * patient.ef_percent / 100
-        emptied = np.clip((patient.edv_ml - volumes_ml) / stroke, -0.3, 1.3)
-        length = 2 * rest_radius * slenderness * (1 - patient.longitudinal_strain * emptied)
-        # mean((profile (stiff rest + (1 - stiff) r))^2) = square r^2 + linear r + constant
-        square = np.mean((profile * (1 - stiff)) ** 2)
-        linear = 2 * rest_radius * np.mean(profile**2 * stiff * (1 - stiff))
-        constant = rest_radius**2 * np.mean((profile * stiff) ** 2)
-        wanted = 1e3 * volumes_ml / (np.pi * roundness * length)
-        root = np.sqrt(np.maximum(linear**2 - 4 * square * (constant - wanted), 0))
-        return length, (root - linear) / (2 * square), rest_radius, emptied
 
     @staticmethod
     def _wall(patient: Patient, geometry: ViewGeometry, endo: Float64, normal: Float64, radius: Float64) -> Float64:

@@ -17,11 +17,18 @@ Outlines = tuple[Float64, Float64, Float64]
 class Heart:
     """Left ventricle, atrium, valve and pose on every frame."""
 
-    def __init__(self, patient: Patient, geometry: ViewGeometry, curve: VolumeCurve, times_s: Float64) -> None:
-        """Compute the motion at all frame times (T,)."""
+    def __init__(
+        self,
+        patient: Patient,
+        geometry: ViewGeometry,
+        curve: VolumeCurve,
+        times_s: Float64,
+        a4c: ViewGeometry | None = None,
+    ) -> None:
+        """Compute the motion at all frame times (T,); `a4c` as in `LeftVentricle`."""
         self.geometry = geometry
         self.volume_ml = curve.volume_ml(times_s)
-        self.lv = LeftVentricle(patient, geometry, self.volume_ml)
+        self.lv = LeftVentricle(patient, geometry, self.volume_ml, a4c)
         self.opening = curve.mitral_opening(times_s)
         self.poses = [Pose.at(geometry, float(time)) for time in times_s]
         self.rest_pose = Pose(geometry.apex_x_mm, geometry.apex_z_mm, geometry.tilt_rad)

@@ -187,6 +187,7 @@ class ViewGeometry:
         view: A4C or A2C.
         bow: sideways bend of the long axis, as a part of its length.
         septal_bulge: basal bulge of the septum, as a part of the long axis.
+        bulge_balanced: whether the volume that the bulge takes is made up for.
         foreshortening: apparent over true long axis at end-diastole.
         foreshortening_change: how much more (below 0) or less (above 0) of the missing part is missing at end-systole.
         profile_waves: irregularity of the diameters, relative.
@@ -216,6 +217,7 @@ class ViewGeometry:
     view: View
     bow: float
     septal_bulge: float
+    bulge_balanced: bool
     foreshortening: float
     foreshortening_change: float
     profile_waves: Waves
@@ -262,6 +264,7 @@ def sample_view(rng: np.random.Generator, preset: Preset, view: View, infarct: I
         view=view,
         bow=uniform(rng, (-0.05, 0.05)),
         septal_bulge=uniform(rng, preset.septal_bulge),
+        bulge_balanced=preset.bulge_balanced,
         foreshortening=longest - (longest - shortest) * float(rng.beta(1, 2)),
         foreshortening_change=uniform(rng, (-0.8, 0.8)),
         profile_waves=_sample_waves(rng, 0.035, 4),

@@ -5,7 +5,7 @@ Levels are in dB relative to the echo of bright myocardium. A pair is the range 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 from echoseg.errors import UsageError
 
@@ -100,8 +100,8 @@ class Preset:
         out_of_plane_rad: how far tissue leaves the image plane in systole; pi / 2 would replace all of its speckle.
         p_arrhythmia: chance of atrial fibrillation or premature beats.
         foreshortening: shortest to longest apparent long axis, as a part of the true one.
-        septal_bulge: basal bulge of the septum, as a part of the long axis. What it takes of the cavity is missing in the masks, not in
-            the stated volume.
+        septal_bulge: basal bulge of the septum, as a part of the long axis.
+        bulge_balanced: whether the ventricle is so much wider that it holds the stated volume beside the bulge.
         hearts: shares of normal, reduced, dilated and hyperdynamic hearts.
         atrium_shown: how much of the left atrium the depth shows; below 0 the image ends above the mitral plane.
         trabeculae: largest number of trabeculae.
@@ -139,6 +139,7 @@ class Preset:
     p_arrhythmia: float = 0.2
     foreshortening: Range = (0.86, 1.0)
     septal_bulge: Range = (0.0, 0.06)
+    bulge_balanced: bool = True
     hearts: tuple[float, float, float, float] = (0.54, 0.24, 0.13, 0.09)
     atrium_shown: Range = (0.5, 1.15)
     trabeculae: float = 30.0
@@ -249,6 +250,11 @@ _BROAD = Preset(
 PRESETS = {preset.name: preset for preset in (_EASY, _STANDARD, halfway("mid", _STANDARD, _HARD), _HARD, _BROAD)}
 """The first four from easy to hard; broad is for models that are to work on real hearts: from clear to poor, with large hearts, cut images and
 few losses, as stills are chosen by those who label them."""
+
+
+def through_the_apex(preset: str | Preset) -> Preset:
+    """A preset with views that are not foreshortened, as in studies whose volumes are to be measured from both views."""
+    return replace(get_preset(preset), foreshortening=(1.0, 1.0))
 
 
 def get_preset(preset: str | Preset) -> Preset:

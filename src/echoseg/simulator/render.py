@@ -41,7 +41,14 @@ def _times(duration_s: float | None, fps: float, heart_rate_bpm: float) -> Float
 
 
 def _set_up(
-    rng: np.random.Generator, preset: Preset, style: Style, patient: Patient, geometry: ViewGeometry, *, fine: bool
+    rng: np.random.Generator,
+    preset: Preset,
+    style: Style,
+    patient: Patient,
+    geometry: ViewGeometry,
+    a4c: ViewGeometry | None,
+    *,
+    fine: bool,
 ) -> tuple[ViewGeometry, Scanner]:
     """Place the probe as a sonographer does.
 
@@ -49,7 +56,7 @@ def _set_up(
     the ventricle and, as the preset says, some of the atrium.
     """
     sector_deg = uniform(rng, style.sector_deg)
-    lv = LeftVentricle(patient, geometry, np.array([patient.edv_ml]))
+    lv = LeftVentricle(patient, geometry, np.array([patient.edv_ml]), a4c)
     x, z = Pose(geometry.apex_x_mm, 0.0, geometry.tilt_rad).to_sector(lv.rest_endo[:, 0], lv.rest_endo[:, 1])
     needed = np.abs(x) / np.tan(np.deg2rad(sector_deg / 2)) - z
     apex_z_mm = max(geometry.apex_z_mm, float(np.quantile(needed, _P_VISIBLE)))
@@ -105,6 +112,10 @@ class _Examination:
     es_frame: int
 
 
+def _sample_view(request: _Request, view: View, patient: Patient) -> ViewGeometry:
+    return sample_view(stream(request.seed, Stream.VIEW, view), request.preset, view, patient.infarct)
+
+
 def _examine(request: _Request) -> _Examination:
     """Draw patient, rhythm, view and scanner."""
     patient = sample_patient(stream(request.seed, Stream.PATIENT), request.preset)
@@ -117,16 +128,17 @@ def _examine(request: _Request) -> _Examination:
     if request.span == "half_beat":
         first, last = sorted((ed_frame, es_frame))
         times, ed_frame, es_frame = times[first : last + 1], ed_frame - first, es_frame - first
-    geometry = sample_view(request.stream(Stream.VIEW), request.preset, request.view, patient.infarct)
+    geometry = _sample_view(request, request.view, patient)
+    a4c = None if request.view is View.A4C else _sample_view(request, View.A4C, patient)
     style = _choose_style(stream(request.seed, Stream.STYLE), request.preset)
     geometry, scanner = _set_up(
-        request.stream(Stream.SCANNER), request.preset, style, patient, geometry, fine=request.fine
+        request.stream(Stream.SCANNER), request.preset, style, patient, geometry, a4c, fine=request.fine
     )
     mirrored = bool(stream(request.seed, Stream.LAYOUT).random() < request.preset.p_mirrored)
     return _Examination(
         patient=patient,
         curve=curve,
-        heart=Heart(patient, geometry, curve, times),
+        heart=Heart(patient, geometry, curve, times, a4c),
         style=style,
         scanner=scanner,
         grid=(ImageGrid.camus if request.fine else ImageGrid.echonet)(scanner, mirrored=mirrored),

@@ -12,7 +12,7 @@ content. Scores can be compared where name and hash are equal.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from echoseg.errors import UsageError
@@ -42,6 +42,7 @@ class BenchmarkSet:
         fps: frames per second.
         duration_s: length of the cines, two beats and at least 1.2 s if None. A cine whose first whole beat ends later is
             longer, so that ED, ES and the next ED are always in it.
+        bulge_balanced: as in `Preset`. In version 1 what the septal bulge takes is missing in the masks, not in the stated volume.
     """
 
     name: str
@@ -53,6 +54,12 @@ class BenchmarkSet:
     test: int = 100
     fps: float = 50.0
     duration_s: float | None = None
+    bulge_balanced: bool = False
+
+    @property
+    def physics(self) -> Preset:
+        """The preset as this set uses it."""
+        return replace(get_preset(self.preset), bulge_balanced=self.bulge_balanced)
 
     @property
     def n_cines(self) -> int:
@@ -61,7 +68,7 @@ class BenchmarkSet:
 
     def cases(self, root: Path, limit: int | None = None) -> Iterator[EchoNetCase]:
         """The cases in their order, at most `limit` of each part: labelled, unlabelled, validation, test."""
-        preset = get_preset(self.preset)
+        preset = self.physics
         parts = (("TRAIN", 0, self.labelled), ("TRAIN", self.labelled, self.unlabelled))
         for split, first, count in (*parts, ("VAL", 0, self.validation), ("TEST", 0, self.test)):
             for number in range(first, first + (count if limit is None else min(limit, count))):
@@ -120,7 +127,7 @@ def write_set(
         raise UsageError(f"limit={limit}: give at least 1")
     settings = asdict(chosen) | {"name": limited_name(name, limit), "limit": limit}
     check_workers(workers)
-    record = begin_folder(folder, "echonet", chosen.seed, get_preset(chosen.preset), {"set": settings})
+    record = begin_folder(folder, "echonet", chosen.seed, chosen.physics, {"set": settings})
     return write_cases(folder, record, list(chosen.cases(folder, limit)), workers=workers, progress=progress)
 
 
