@@ -17,6 +17,7 @@ from echoseg.methods.css import Cycle
 from echoseg.recipes import RECIPES, RunConfig, recipe
 from echoseg.recipes.run import build_fabric, build_training, cines_text, export_run, train_run
 from echoseg.recipes.stores import Stores
+from echoseg.simulator import write_camus
 from echoseg.train import TrainConfig
 
 SMALL = {
@@ -203,6 +204,37 @@ def test_runs_on_the_same_data_share_what_was_decoded(simulated_echonet, tmp_pat
     again = build_training(shrunk("framewise"), stores, tmp_path, device="cpu")
     assert again.labelled.store[0].frames is first.labelled.store[0].frames
     assert (again.notes["mean"], again.notes["std"]) == (first.notes["mean"], first.notes["std"])
+
+
+def test_a_second_folder_gives_its_share_of_the_labelled_clips(simulated_camus, tmp_path):
+    """Two of eight clips here, evenly spread, and the same ones whenever a step is asked for."""
+    other = tmp_path / "other"
+    write_camus(other, {"training": 2}, seed=9, preset="easy", fps=5.0)
+    config = shrunk("a4c-frame", also_share=0.25, batch=4)
+    training = build_training(
+        config, open_dataset(simulated_camus), tmp_path, device="cpu", also=Stores(open_dataset(other))
+    )
+    first, second = training.labelled.first, training.labelled.second
+    batches = [training.labelled.batch(step) for step in (0, 1)]
+    theirs = [second.clip(0), second.clip(1)]
+    for batch, clip in zip(batches, theirs, strict=True):
+        assert batch.cases[:3] == tuple(first.clip(p)[4] for p in (range(3) if batch is batches[0] else range(3, 6)))
+        assert torch.equal(batch.clip[3], clip[0]) and batch.cases[3] == clip[4]
+    assert torch.equal(training.labelled.batch(1).clip, batches[1].clip)
+    folder = train_run(config, simulated_camus, tmp_path / "run", device="cpu", also=other)
+    assert folder.is_dir()
+    record = json.loads((tmp_path / "run" / "run.json").read_text())
+    assert record["data"]["also"] == open_dataset(other).fingerprint() != record["data"]["fingerprint"]
+
+
+def test_a_second_folder_and_its_share_come_together(simulated_camus, tmp_path):
+    with pytest.raises(UsageError, match=r"also_share=0\.5: name the second data folder with --also"):
+        train_run(shrunk("a4c-frame", also_share=0.5), simulated_camus, tmp_path / "run", device="cpu")
+    with pytest.raises(UsageError, match=r"say which share .* with --data\.also-share"):
+        train_run(shrunk("a4c-frame"), simulated_camus, tmp_path / "run", device="cpu", also=simulated_camus)
+    with pytest.raises(UsageError, match=r"also_share=1"):
+        shrunk("a4c-frame", also_share=1)
+    assert not (tmp_path / "run").exists()
 
 
 def test_a_budget_of_everything_has_no_unlabelled_stream(simulated_echonet, tmp_path):

@@ -215,10 +215,7 @@ def _trained(
         return None
     tell(f"{name}: {'resumed' if resume else 'training'}, {config.train.steps} steps")
     started = time.perf_counter()
-    train_run(
-        config, place.dataset.root, folder, device=place.device, resume=resume, progress=place.progress,
-        stores=place.stores,
-    )  # fmt: skip
+    train_run(config, place.stores, folder, device=place.device, resume=resume, progress=place.progress)
     return None if resume else round(time.perf_counter() - started, 1)
 
 

@@ -17,12 +17,12 @@ from echoseg.cli.options import Flag, parse
 from echoseg.cli.output import printable, say, write_json
 from echoseg.cli.stills import animate_folder
 from echoseg.errors import UsageError
-from echoseg.simulator import SETS, BenchmarkSet, ClipOptions, write_camus, write_echonet, write_set
+from echoseg.simulator import SETS, BenchmarkSet, ClipOptions, through_the_apex, write_camus, write_echonet, write_set
 
 CINES = 20
 _SHARES = (0.7, 0.1, 0.2)  # training, validation, test
-_FIXED_BY_A_SET = ("--format", "--cines", "--splits", "--preset", "--seed", "--fps", "--duration")
-_FIXED_BY_STILLS = ("--set", "--format", "--cines", "--splits", "--preset", "--duration")
+_FIXED_BY_A_SET = ("--format", "--cines", "--splits", "--preset", "--seed", "--foreshortened", "--fps", "--duration")
+_FIXED_BY_STILLS = ("--set", "--format", "--cines", "--splits", "--preset", "--foreshortened", "--duration")
 _SPLITS = {"echonet": ("TRAIN", "VAL", "TEST"), "camus": ("training", "validation", "testing")}
 
 
@@ -36,11 +36,13 @@ class SimulateOptions:
             and 100 test cines, for scores that others can compare.
         from_stills: data folder whose labelled ED and ES frames are animated, in place of simulating: semi-synthetic half beats in the
             layout of CAMUS, under the licence of that folder.
-        format: layout: of EchoNet-Dynamic (A4C videos), or of CAMUS (A2C and A4C half beats of each patient, neither view foreshortened).
+        format: layout: of EchoNet-Dynamic (A4C videos), or of CAMUS (A2C and A4C half beats of each patient).
         cines: number of cines (camus: of patients), of which 70 % are for training, 10 % for validation, 20 % for testing.
         splits: number of cines for each, in place of --cines.
         preset: how hard the images are to read; broad is for models that are to work on real hearts.
         seed: seed of the data set.
+        foreshortened: let the planes of both views miss the apex, as in hospitals; the masks then hold less than the stated volumes. camus only:
+            the cines of echonet always are as the preset says.
         workers: processes.
         fps: frames per second.
         duration: seconds of each cine; echonet only.
@@ -59,6 +61,7 @@ class SimulateOptions:
     ] = None
     preset: Literal["easy", "standard", "mid", "hard", "broad"] = "standard"
     seed: int = 0
+    foreshortened: Flag = False
     workers: Annotated[int | None, arg(metavar="W", help_behavior_hint="(default: one per core)")] = None
     fps: float = 50.0
     duration: Annotated[float | None, arg(metavar="S", help_behavior_hint="(default: two beats)")] = None
@@ -77,6 +80,8 @@ class SimulateOptions:
             raise UsageError(f"--fps {self.fps:g}: give 5 to 1000")
         if self.duration is not None and self.format == "camus":
             raise UsageError("--duration: the cines of camus are half beats; leave it out, or use --format echonet")
+        if self.foreshortened and self.format != "camus":
+            raise UsageError("--foreshortened: belongs to --format camus; the cines of echonet are as the preset says")
         if self.duration is not None and not 0.1 <= self.duration <= 600:
             raise UsageError(f"--duration {self.duration:g}: give 0.1 to 600 seconds")
 
@@ -126,7 +131,7 @@ def run(args: Sequence[str]) -> int:
                 options.out,
                 counts,
                 seed=options.seed,
-                preset=options.preset,
+                preset=options.preset if options.foreshortened else through_the_apex(options.preset),
                 workers=workers,
                 progress=progress,
                 fps=options.fps,

@@ -32,6 +32,7 @@ class TrainOptions:
         data_dir: data folder in a layout that `echoseg data check` knows.
         out: folder of the run: checkpoints, logs, and at the end the model in RUN/model.
         seed: seed of weights, order and augmentation; the same as --train.seed.
+        also: second data folder, simulated stills beside real ones for example; --data.also-share says how many of the clips it gives.
         device: auto, cpu, cuda or cuda:N.
         resume: go on with a run that was interrupted; all other flags must be as they were.
     """
@@ -39,6 +40,7 @@ class TrainOptions:
     data_dir: Annotated[Path, arg(name="data", metavar="DIR")]
     out: Annotated[Path, arg(aliases=["-o"], metavar="RUN")]
     seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: the recipe's)")] = None
+    also: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
     device: str = "auto"
     resume: FlagCreatePairsOff[Annotated[bool, arg(help_behavior_hint="")]] = False
 
@@ -49,6 +51,7 @@ class _Parsed(Protocol):
     data_dir: Path
     out: Path
     seed: int | None
+    also: Path | None
     device: str
     resume: bool
 
@@ -72,7 +75,13 @@ def run(args: Sequence[str]) -> int:
 
     with Meter() as meter:
         folder = train_run(
-            config, options.data_dir, options.out, device=options.device, resume=options.resume, progress=meter.show
+            config,
+            options.data_dir,
+            options.out,
+            device=options.device,
+            resume=options.resume,
+            progress=meter.show,
+            also=options.also,
         )
     say(_text(folder, options, "--ef-model" if name in EF_RECIPES else "--model"))
     return 0

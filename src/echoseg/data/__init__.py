@@ -14,7 +14,7 @@ from echoseg.data.clips import (
 )
 from echoseg.data.ef import EfCine, EfClips, EfStream, ef_cines, mask_channel
 from echoseg.data.store import CineStore, StoredCine, store_cine
-from echoseg.data.stream import ClipStream, StreamConfig, clip_masks
+from echoseg.data.stream import ClipStream, MixedStream, StreamConfig, clip_masks
 
 __all__ = [
     "STEP_S",
@@ -25,6 +25,7 @@ __all__ = [
     "EfCine",
     "EfClips",
     "EfStream",
+    "MixedStream",
     "StoredCine",
     "StreamConfig",
     "augment_clip",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -49,6 +50,16 @@ class StreamConfig:
             raise UsageError(f"clip_length={self.clip_length}, size={self.size}, batch={self.batch}: too small")
 
 
+Clip = tuple[Tensor, Tensor, Tensor, Tensor, str]
+"""Strong view, weak view, masks and labelled frames of one clip, and the name of its cine."""
+
+
+def batch_of(clips: list[Clip]) -> ClipBatch:
+    """Clips of one length as a batch."""
+    clip, weak, masks, labelled, cases = zip(*clips, strict=True)
+    return ClipBatch(torch.stack(clip), torch.stack(weak), torch.stack(masks), torch.stack(labelled), tuple(cases))
+
+
 def turn_order(position: int, count: int, seed: int) -> int:
     """Which of `count` items comes at a position of an endless stream: each once in every turn, in an order of its own."""
     turn, place = divmod(position, count)
@@ -67,14 +78,13 @@ class ClipStream:
 
     def batch(self, step: int) -> ClipBatch:
         """The batch of a step, the same whenever and wherever it is asked for."""
-        items = [self._clip(step * self.config.batch + i) for i in range(self.config.batch)]
-        clip, weak, masks, labelled, cases = zip(*items, strict=True)
-        return ClipBatch(torch.stack(clip), torch.stack(weak), torch.stack(masks), torch.stack(labelled), tuple(cases))
+        return batch_of([self.clip(step * self.config.batch + i) for i in range(self.config.batch)])
 
     def _cine(self, position: int) -> StoredCine:
         return self.store[turn_order(position, len(self.store), self.config.seed)]
 
-    def _clip(self, position: int) -> tuple[Tensor, Tensor, Tensor, Tensor, str]:
+    def clip(self, position: int) -> Clip:
+        """The clip at a position of the endless stream."""
         cine, rng = self._cine(position), np.random.default_rng([self.config.seed, 2, position])
         if self._stills is not None:
             cine = self._stills(cine)
@@ -87,6 +97,31 @@ class ClipStream:
 
     def _normalised(self, gray: Tensor) -> Tensor:
         return (gray - self.config.mean) / self.config.std
+
+
+class MixedStream:
+    """Two streams in one, a fixed share of the clips from the second, evenly spread."""
+
+    def __init__(self, first: ClipStream, second: ClipStream, share: float) -> None:
+        """Mix.
+
+        Args:
+            first: gives the batch's size, too.
+            second: clips of the same length and size.
+            share: of the clips that come from `second`, between 0 and 1.
+        """
+        if not 0 < share < 1:
+            raise UsageError(f"share={share}: the part of the second stream lies between 0 and 1")
+        self.first, self.second, self.share = first, second, share
+
+    def batch(self, step: int) -> ClipBatch:
+        """The batch of a step, the same whenever and wherever it is asked for."""
+        size = self.first.config.batch
+        return batch_of([self._clip(step * size + i) for i in range(size)])
+
+    def _clip(self, position: int) -> Clip:
+        before, after = math.floor(position * self.share), math.floor((position + 1) * self.share)
+        return self.second.clip(before) if after > before else self.first.clip(position - before)
 
 
 def clip_masks(cine: StoredCine, index: list[int]) -> tuple[Tensor, Tensor]:

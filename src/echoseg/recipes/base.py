@@ -38,6 +38,7 @@ class DataConfig:
         unlabelled_cines: number of cines without labels; None = all others.
         label_split: how labelled cines are chosen: `seeded` by the seed of the run, `css` by the published protocol of CSS.
         augment: augmentation of training clips.
+        also_share: share of the labelled clips that come from a second data folder (`--also`), all of whose training labels are used.
         animate: make the frames between two labelled stills, where a cine has no others; semi-synthetic, for training alone.
     """
 
@@ -55,9 +56,12 @@ class DataConfig:
     unlabelled_cines: int | None = None
     label_split: LabelSplit = "seeded"
     augment: AugmentConfig = field(default_factory=AugmentConfig)
+    also_share: float = 0.0
     animate: bool = False
 
     def __post_init__(self) -> None:
+        if not 0 <= self.also_share < 1:
+            raise UsageError(f"data.also_share={self.also_share}: a share of clips lies between 0 and 1, 1 excluded")
         if self.clip_length < 2:
             raise UsageError(f"data.clip_length={self.clip_length}: a clip holds at least ED and ES")
         for name in ("labelled_cines", "unlabelled_cines", "unlabelled_clip_length"):

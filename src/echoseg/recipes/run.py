@@ -17,7 +17,7 @@ import torch
 from lightning_fabric import Fabric, seed_everything
 
 from echoseg.cine import Structure
-from echoseg.data import CineStore, ClipStream, StreamConfig, beat_step_s, is_pair_of_stills
+from echoseg.data import CineStore, ClipStream, MixedStream, StreamConfig, beat_step_s, is_pair_of_stills
 from echoseg.datasets import Dataset, open_dataset
 from echoseg.engine import ModelConfig, Temporal
 from echoseg.errors import ModelError, UsageError
@@ -38,37 +38,38 @@ MODEL_DIR = "model"
 
 def train_run(
     config: RunConfig | EfRunConfig,
-    data: Path,
+    data: Path | Stores,
     run_dir: Path,
     *,
     device: str = "auto",
     resume: bool = False,
     progress: Progress | None = None,
-    stores: Stores | None = None,
+    also: Path | None = None,
 ) -> Path:
     """Train as a recipe says and export the best weights.
 
     Args:
         config: the resolved recipe.
-        data: data folder in a layout that `open_dataset` knows.
+        data: data folder in a layout that `open_dataset` knows; or its cines, some of them decoded already.
         run_dir: checkpoints, logs and the model folder go here.
         device: auto, cpu or cuda:N.
         resume: continue a run that was interrupted; the configuration and the data must be the same.
         progress: called with (what, done, total) while the cines are decoded.
-        stores: cines of `data` that another run has decoded already.
+        also: second data folder, which gives the share `data.also_share` of the labelled clips.
 
     Returns:
         The model folder.
     """
-    stores = Stores(open_dataset(data)) if stores is None else stores
-    dataset = stores.dataset
-    _claim(run_dir, run_record(config, dataset), resume=resume)
+    stores = data if isinstance(data, Stores) else Stores(open_dataset(data))
+    more = None if also is None else Stores(open_dataset(also))
+    check_also(config, more)
+    _claim(run_dir, run_record(config, stores.dataset, None if more is None else more.dataset), resume=resume)
     if isinstance(config, EfRunConfig):
         from echoseg.recipes.ef_run import build_ef_training
 
         training = build_ef_training(config, stores, run_dir, device=device, progress=progress)
     else:
-        training = build_training(config, stores, run_dir, device=device, progress=progress)
+        training = build_training(config, stores, run_dir, device=device, progress=progress, also=more)
     training.fit(resume=resume)
     return export_run(run_dir, run_dir / MODEL_DIR)
 
@@ -135,7 +136,13 @@ def load_run(run_dir: Path, record: Mapping[str, Any]) -> LoadedRun:
 
 
 def build_training(
-    config: RunConfig, data: Dataset | Stores, run_dir: Path, *, device: str, progress: Progress | None = None
+    config: RunConfig,
+    data: Dataset | Stores,
+    run_dir: Path,
+    *,
+    device: str,
+    progress: Progress | None = None,
+    also: Stores | None = None,
 ) -> Training:
     """Stores, streams, network and loop of a run; seeds torch's generator first."""
     seed_everything(config.train.seed, verbose=False)
@@ -154,9 +161,15 @@ def build_training(
         animate=config.data.animate,
     )  # fmt: skip
     unlabelled, too_short = _unlabelled_stream(labelled, rest, config, stream)
+    clips = ClipStream(labelled, stream)
+    others = None
+    if also is not None:
+        more = also.load("train", stored, resize, progress).labelled()
+        check_labels(more, method, also.dataset)
+        others = ClipStream(more, replace(stream, seed=config.train.seed + 2))
     return Training(
         method,
-        ClipStream(labelled, stream),
+        clips if others is None else MixedStream(clips, others, config.data.also_share),
         unlabelled,
         config.train,
         Validator(val.labelled(), config.data.clip_length, mean, std),
@@ -206,6 +219,17 @@ def build_fabric(config: TrainConfig, device: str) -> Fabric:
         return Fabric(accelerator="cuda", devices=[index], precision=config.precision)
     cuda = device == "auto" and torch.cuda.is_available()
     return Fabric(accelerator="cuda" if cuda else "cpu", devices=1, precision=config.precision)
+
+
+def check_also(config: RunConfig | EfRunConfig, also: Stores | None) -> None:
+    """A second data folder and the share of the clips that it gives come together."""
+    share = config.data.also_share if isinstance(config, RunConfig) else 0.0
+    if also is not None and not share:
+        raise UsageError(
+            f"--also {also.dataset.root}: say which share of the labelled clips it gives with --data.also-share"
+        )
+    if also is None and share:
+        raise UsageError(f"data.also_share={share}: name the second data folder with --also")
 
 
 def check_labels(store: CineStore, method: Method, dataset: Dataset) -> None:
@@ -270,12 +294,15 @@ def cines_text(notes: Mapping[str, Any]) -> str:
     return f"; {notes['labelled']} cines with labels.{left_out}" if "labelled" in notes else ""
 
 
-def run_record(config: RunConfig | EfRunConfig, dataset: Dataset) -> dict[str, Any]:
+def run_record(config: RunConfig | EfRunConfig, dataset: Dataset, also: Dataset | None = None) -> dict[str, Any]:
     """What makes a run repeatable: configuration, versions, git state, data."""
+    data = {"layout": dataset.name, "fingerprint": dataset.fingerprint()}
+    if also is not None:
+        data["also"] = also.fingerprint()
     packages = ("torch", "timm", "lightning-fabric", "numpy")
     return {
         "config": json.loads(json.dumps(dataclasses.asdict(config))),
-        "data": {"layout": dataset.name, "fingerprint": dataset.fingerprint()},
+        "data": data,
         "echoseg": __version__,
         "versions": {name: metadata.version(name) for name in packages} | {"python": platform.python_version()},
         "git": git_state(),

@@ -45,7 +45,7 @@ def a4c_frame() -> RunConfig:
 
 
 def a4c_sim() -> RunConfig:
-    """The network of `a4c-frame` on simulated stills alone: train it on `echoseg simulate DIR --format camus --fps 6`."""
+    """The network of `a4c-frame` on simulated stills alone: train it on `echoseg simulate DIR --format camus --preset broad --foreshortened --fps 6`."""
     return replace(
         a4c_frame(),
         data=replace(a4c_frame().data, stored_size=160),

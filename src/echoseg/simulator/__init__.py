@@ -12,7 +12,7 @@ from echoseg.lazy import lazy_names
 if TYPE_CHECKING:
     from echoseg.simulator.animation.clip import AnimatedClip, ClipMotion, animate
     from echoseg.simulator.animation.dataset import StillsCase, animate_cine, write_animated
-    from echoseg.simulator.presets import PRESETS, Preset, get_preset
+    from echoseg.simulator.presets import PRESETS, Preset, get_preset, through_the_apex
     from echoseg.simulator.render import simulate
     from echoseg.simulator.sets import SETS, BenchmarkSet, write_set
     from echoseg.simulator.simulated import SimulatedCine
@@ -32,6 +32,7 @@ __all__ = [
     "animate_cine",
     "get_preset",
     "simulate",
+    "through_the_apex",
     "write_animated",
     "write_camus",
     "write_echonet",
@@ -52,6 +53,7 @@ _HOME = {
     "animate_cine": "animation.dataset",
     "get_preset": "presets",
     "simulate": "render",
+    "through_the_apex": "presets",
     "write_animated": "animation.dataset",
     "write_camus": "writers",
     "write_echonet": "writers",

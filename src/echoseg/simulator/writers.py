@@ -24,7 +24,7 @@ from echoseg.simulator.folder import (
     truth_digest,
 )
 from echoseg.simulator.parallel import check_workers, in_order
-from echoseg.simulator.presets import Preset, get_preset, through_the_apex
+from echoseg.simulator.presets import Preset, get_preset
 from echoseg.simulator.render import simulate
 from echoseg.simulator.simulated import CLEAR_FROM, SimulatedCine
 from echoseg.simulator.tracing import trace_discs
@@ -338,8 +338,8 @@ def write_camus(
     """Write patients with both apical views in the layout of CAMUS.
 
     `database_nifti/patient0001/...` with the stills, the half sequence between them, the labels of all of its frames and
-    `Info_{2CH,4CH}.cfg`, whose volumes both views together show: none is foreshortened (as in the original, where the stated volumes
-    are the biplane ones of the masks); `database_split/subgroup_*.txt`; in addition `simulation.json`. Some half sequences run from
+    `Info_{2CH,4CH}.cfg`, whose volumes are the biplane ones of the masks, as in the original, where the preset is
+    `through_the_apex`; `database_split/subgroup_*.txt`; in addition `simulation.json`. Some half sequences run from
     end-systole to end-diastole, as in the original. The lists of patients are written last: a run that was stopped leaves
     none. The same seed gives the same bytes, whatever `workers`.
 
@@ -352,7 +352,7 @@ def write_camus(
         progress: called after every patient.
         fps: frames per second.
     """
-    folder, chosen = Path(root), through_the_apex(preset)
+    folder, chosen = Path(root), get_preset(preset)
     counts = _checked_counts(patients, CAMUS_SPLITS)
     check_workers(workers)
     begin_folder(folder, "camus", seed, chosen, {"patients": counts, "fps": fps})
