@@ -69,10 +69,22 @@ def echoforge_vs_framewise(document: Document) -> str:
     return f"{markdown(header, rows)}\n\n{caption}"
 
 
-def a4c_validation(document: Document) -> str:
+def model_validation(document: Document) -> str:
     """The main numbers of the evaluation, and the cost."""
     rows = [row for row in document["validation"]["table"] if row[0] != "LV Dice, ten frames ED..ES"]
-    rows.append(["CPU time a frame, one core", f"{document['ms_per_frame_one_core']:.1f} ms"])
+    calibration, unseen = document["calibration"], document["unseen_style"]
+    ece = ", ".join(f"{group.removeprefix('quality ')} {value:.3f}" for group, value in calibration["ece"].items())
+    finds = calibration["confidence"]
+    rows += [
+        ["Expected calibration error of the LV's probability", ece],
+        [f"Confidence finds Dice < 0.9 ({finds['n_low']} of {finds['n']} stills)", f"AUROC {finds['auroc']:.2f}"],
+        [
+            f"{unseen['patients']} simulated half beats of a style never trained on ({unseen['style']})",
+            f"LV Dice {100 * unseen['dice']:.1f} % (lowest {100 * unseen['lowest']:.1f}), EF bias {unseen['ef']['bias']:+.1f}, "
+            f"MAE {unseen['ef']['mae']:.1f} points",
+        ],
+        ["CPU time a frame, one core", f"{document['ms_per_frame_one_core']:.1f} ms"],
+    ]
     table = markdown(["50 CAMUS validation patients, native size", "mean (95 % interval by patient)"], rows)
     real = document["real_cine"]
     ef = "no EF" if real["ef_percent"] is None else f"EF {real['ef_percent']:.0f} %"
@@ -286,9 +298,15 @@ def lite_tables() -> dict[str, tuple[str, str, Callable[[Document], str]]]:
     return {"lite": ("docs/benchmarks.md", "lite", suite_tables), **pages}
 
 
+SHIPPED = tuple(sorted(folder.name for folder in (ROOT / "src" / "echoseg" / "models").iterdir() if folder.is_dir()))
+"""Models that come with the package."""
+
 TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     "biplane": ("docs/measurements.md", "biplane", biplane),
-    "a4c_validation": ("src/echoseg/models/a4c/card.md", "a4c_validation", a4c_validation),
+    **{
+        f"{name}_validation": (f"src/echoseg/models/{name}/card.md", f"{name}_validation", model_validation)
+        for name in SHIPPED
+    },
     "echoforge_vs_framewise_250": ("docs/methods/echoforge.md", "echoforge_vs_framewise_250", echoforge_vs_framewise),
     "simulation_to_real": ("docs/simulator.md", "simulation_to_real", simulation_to_real),
     "simulator_ef_mid": ("docs/simulator.md", "simulator_time_simecho-v1-mid", simulator_ef),

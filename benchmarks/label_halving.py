@@ -1,0 +1,127 @@
+"""Labels halved and halved again on real stills: a mean teacher that sees the other patients without labels, against labels alone.
+
+A half, a quarter, an eighth and a sixteenth of the training patients are labelled; the rest gives unlabelled stills. The control is the same
+run with consistency weight 0: the same labelled stills in the same order, as many steps, the same averaged weights. With all labels the
+control alone is run. Scored on the validation patients at native size. A cell that is finished is not run again.
+
+    python benchmarks/label_halving.py --work runs/halving --camus DIR [--steps 1200] [--seeds 0] [--only 1/8]
+
+The images are not part of this repository. `benchmarks/tables.py` makes the table of docs/benchmarks.md from the JSON.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from echoseg.data import AugmentConfig
+from echoseg.datasets import open_dataset
+from echoseg.engine import Segmenter
+from echoseg.evaluation import evaluate_model
+from echoseg.methods.meanteacher import MeanTeacherConfig
+from echoseg.metrics import compare_paired
+from echoseg.recipes import DataConfig, ModelInfo, RunConfig
+from echoseg.recipes.run import train_run
+from echoseg.train import TrainConfig
+
+RESULT = Path(__file__).parent / "results" / "label_halving.json"
+SHARES = {"1": 1.0, "1/2": 0.5, "1/4": 0.25, "1/8": 0.125, "1/16": 0.0625}
+KINDS = ("control", "mean teacher")
+AUGMENT = replace(AugmentConfig.machines(), zoom=(0.8, 1.2), flip=0.0, marks=0.0)
+"""Milder than for other machines: all stills here come from one."""
+
+
+def config(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
+    """Mean teacher, or its control; both see the same labelled stills."""
+    weight = 1.0 if kind == "mean teacher" else 0.0
+    return RunConfig(
+        "meanteacher",
+        MeanTeacherConfig(
+            stages=3, decoder=(96, 64, 32), channels=4, consistency_weight=weight, start=steps // 2, ramp=steps // 16,
+            frames=2, target="hard", threshold=0.8,
+        ),
+        DataConfig(
+            size=112, stored_size=144, clip_length=2, batch=4, unlabelled_batch=4 if weight else 0, labelled_cines=labelled,
+            augment=AUGMENT,
+        ),
+        TrainConfig(
+            steps=steps, steps_per_epoch=50, optimiser="adamw", lr=1e-3, poly_power=0.6, warmup_steps=50,
+            weight_decay=1e-2, validate_every=4, checkpoint_every=4, seed=seed,
+        ),
+        ModelInfo(kind),
+    )  # fmt: skip
+
+
+def cell(work: Path, kind: str, share: str, steps: int, seed: int) -> Path:
+    """Folder of a run."""
+    return work / f"{kind}-{share}-{steps}-{seed}".replace("/", "of").replace(" ", "-")
+
+
+def run_cell(folder: Path, chosen: RunConfig, camus: Path) -> None:
+    """Train and evaluate one run unless its scores are there."""
+    if (folder / "scores" / "evaluation.json").exists():
+        return
+    model = train_run(chosen, camus, folder, device="cpu", resume=(folder / "run.json").exists())
+    evaluate_model(Segmenter.load(model, threads=1), open_dataset(camus), split="val", out=folder / "scores")
+
+
+def dice_by_case(folder: Path) -> dict[str, float]:
+    """LV Dice of every validation patient."""
+    with (folder / "scores" / "cases.csv").open(encoding="utf-8", newline="") as file:
+        return {row["case"]: float(row["lv_dice"]) for row in csv.DictReader(file)}
+
+
+def summarise(work: Path, patients: int, steps: int, seeds: list[int]) -> dict:
+    """Mean LV Dice of both at every share whose runs are finished, and the paired gain by patient after averaging the seeds."""
+    rows = {}
+    for share, part in SHARES.items():
+        row: dict = {"labelled": round(part * patients)}
+        cases: dict[str, list[float]] = {}
+        for kind in KINDS:
+            folders = [cell(work, kind, share, steps, seed) for seed in seeds]
+            if not all((folder / "scores" / "evaluation.json").exists() for folder in folders):
+                continue
+            every = [dice_by_case(folder) for folder in folders]
+            cases[kind] = [float(np.mean([run[name] for run in every])) for name in sorted(every[0])]
+            row[kind] = {
+                "dice": float(np.mean(cases[kind])),
+                "seeds": [float(np.mean(list(run.values()))) for run in every],
+            }
+        if len(cases) == len(KINDS):
+            found = compare_paired(cases["mean teacher"], cases["control"], np.random.default_rng(0))
+            row["gain"] = {
+                "mean": found.mean_difference, "interval": list(found.interval), "wilcoxon_p": found.wilcoxon_p,
+            }  # fmt: skip
+        rows[share] = row
+    return {"patients": patients, "steps": steps, "seeds": seeds, "torch": torch.__version__, "shares": rows}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--camus", type=Path, required=True)
+    parser.add_argument("--steps", type=int, default=1200)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    parser.add_argument("--only", choices=tuple(SHARES))
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    patients = len(open_dataset(arguments.camus).cases("train"))
+    for share, part in SHARES.items():
+        for kind in KINDS:
+            if arguments.only not in (None, share) or (share == "1" and kind == "mean teacher"):
+                continue
+            for seed in arguments.seeds:
+                chosen = config(kind, round(part * patients), arguments.steps, seed)
+                run_cell(cell(arguments.work, kind, share, arguments.steps, seed), chosen, arguments.camus)
+    document = summarise(arguments.work, patients, arguments.steps, arguments.seeds)
+    RESULT.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
