@@ -94,6 +94,50 @@ def model_validation(document: Document) -> str:
     )
 
 
+def model_options(document: Document) -> str:
+    """What could be done with a trained model at run time."""
+    names = {
+        "fp32": "as it ships: fp32 in ONNX Runtime",
+        "mirrored": "mean with the mirror image",
+        "two sizes": f"mean of {document['size']} and {document['second_size']} px",
+        "int8": "8-bit convolutions in ONNX Runtime",
+        "torch fp32": "torch, fp32",
+        "torch bf16": "torch, bf16",
+    }
+    rows = [
+        [names[key], *(f"{100 * found['dice'][part]:.2f}" for part in ("all", "ED", "ES")), f"{found['ratio']:.2f}"]
+        for key, found in document["options"].items()
+    ]
+    sizes = document["megabytes"]
+    caption = (
+        f"{document['model']}, LV Dice (%) on the ED and ES stills of {document['patients']} CAMUS validation patients at native size, and time of the network relative to "
+        f"the first row (one core, {document['options']['fp32']['ms']:.1f} ms). Files: {sizes['fp32']:.1f} MB in fp32 (half of it as it ships), {sizes['int8']:.1f} MB in int8."
+    )
+    return f"{markdown(['option', 'all', 'ED', 'ES', 'time'], rows)}\n\n{caption}"
+
+
+def label_halving(document: Document) -> str:
+    """Mean teacher and control at every share of the labels."""
+    rows = []
+    for share, row in document["shares"].items():
+        cells = [f"{100 * row[kind]['dice']:.1f}" if kind in row else "" for kind in ("control", "mean teacher")]
+        gain = with_interval(row["gain"]) if "gain" in row else ""
+        rows.append([share, str(row["labelled"]), *cells, gain])
+    header = ["share of patients labelled", "patients", "labels alone", "mean teacher", "gain"]
+    caption = (
+        f"LV Dice (%) on the 50 CAMUS validation patients at native size, {document['steps']} steps, {len(document['seeds'])} seed(s); gains are paired by patient, with "
+        "95 % bootstrap intervals."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+def measured(
+    name: str, page: str, build: Callable[[Document], str]
+) -> dict[str, tuple[str, str, Callable[[Document], str]]]:
+    """A table whose measurement takes hours: none before its JSON is there."""
+    return {name: (page, name, build)} if (RESULTS / f"{name}.json").is_file() else {}
+
+
 def with_interval(found: Document, scale: float = 100.0) -> str:
     """A mean difference with its 95 % interval."""
     low, high = found["interval"]
@@ -302,6 +346,9 @@ SHIPPED = tuple(sorted(folder.name for folder in (ROOT / "src" / "echoseg" / "mo
 """Models that come with the package."""
 
 TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
+    **measured("model_options_a4c", "docs/models.md", model_options),
+    **measured("model_options_a4c-small", "docs/models.md", model_options),
+    **measured("label_halving", "docs/models.md", label_halving),
     "biplane": ("docs/measurements.md", "biplane", biplane),
     **{
         f"{name}_validation": (f"src/echoseg/models/{name}/card.md", f"{name}_validation", model_validation)

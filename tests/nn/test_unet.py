@@ -43,7 +43,7 @@ def test_only_the_encoders_stages_that_are_used_exist(net):
 def test_the_frame_wise_method_keeps_the_names_of_its_checkpoints():
     """Its parameters have no prefix: checkpoints were written before the network became a part of its own."""
     with torch.device("meta"):
-        method, net = FrameWise(recipe("a4c-frame").network), UNet(recipe("a4c-frame").network)
+        method, net = FrameWise(recipe("a4c").network), UNet(recipe("a4c").network)
     names = list(method.state_dict())
     assert names == list(net.state_dict())
     for expected in (

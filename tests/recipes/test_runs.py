@@ -74,11 +74,9 @@ def test_two_steps_of_every_recipe(name, data_for, tmp_path):
     assert (tmp_path / "checkpoints" / "best.ckpt").is_file()
 
 
-@pytest.mark.parametrize(
-    ("name", "structures"), [("a4c-frame", ["LV", "MYOCARDIUM", "LA"]), ("echoforge-lite", ["LV"])]
-)
+@pytest.mark.parametrize(("name", "structures"), [("a4c", ["LV", "MYOCARDIUM", "LA"]), ("echoforge-lite", ["LV"])])
 def test_a_run_ends_in_a_model_that_segments(name, structures, data_for, tmp_path):
-    config, data = shrunk(name), data_for(name)
+    config, data = shrunk(name, also_share=0.0), data_for(name)
     segmenter = Segmenter.load(train_run(config, data, tmp_path / "run", device="cpu"))
     assert list(segmenter.config.structures.values()) == structures
     assert (segmenter.config.height, segmenter.config.name) == (64, config.model.name)
@@ -171,7 +169,7 @@ def test_resuming_on_other_data_is_refused(finished, simulated_camus):
 def test_four_channels_are_refused_on_labels_of_the_lv_alone(simulated_echonet, tmp_path):
     """The network would learn that myocardium and atrium are background."""
     with pytest.raises(UsageError, match=r"the masks hold no MYOCARDIUM, LA; .*--network\.channels 1"):
-        train_run(shrunk("a4c-frame"), simulated_echonet, tmp_path / "run", device="cpu")
+        train_run(shrunk("a4c", also_share=0.0), simulated_echonet, tmp_path / "run", device="cpu")
 
 
 def test_unlabelled_cines_train_beside_labelled_ones(simulated_echonet, tmp_path):
@@ -210,7 +208,7 @@ def test_a_second_folder_gives_its_share_of_the_labelled_clips(simulated_camus, 
     """Two of eight clips here, evenly spread, and the same ones whenever a step is asked for."""
     other = tmp_path / "other"
     write_camus(other, {"training": 2}, seed=9, preset="easy", fps=5.0)
-    config = shrunk("a4c-frame", also_share=0.25, batch=4)
+    config = shrunk("a4c", also_share=0.25, batch=4)
     training = build_training(
         config, open_dataset(simulated_camus), tmp_path, device="cpu", also=Stores(open_dataset(other))
     )
@@ -229,11 +227,11 @@ def test_a_second_folder_gives_its_share_of_the_labelled_clips(simulated_camus, 
 
 def test_a_second_folder_and_its_share_come_together(simulated_camus, tmp_path):
     with pytest.raises(UsageError, match=r"also_share=0\.5: name the second data folder with --also"):
-        train_run(shrunk("a4c-frame", also_share=0.5), simulated_camus, tmp_path / "run", device="cpu")
+        train_run(shrunk("a4c", also_share=0.5), simulated_camus, tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match=r"say which share .* with --data\.also-share"):
-        train_run(shrunk("a4c-frame"), simulated_camus, tmp_path / "run", device="cpu", also=simulated_camus)
+        train_run(shrunk("a4c"), simulated_camus, tmp_path / "run", device="cpu", also=simulated_camus)
     with pytest.raises(UsageError, match=r"also_share=1"):
-        shrunk("a4c-frame", also_share=1)
+        shrunk("a4c", also_share=1)
     assert not (tmp_path / "run").exists()
 
 

@@ -22,9 +22,9 @@ class UNetConfig:
     """Configuration of the U-Net.
 
     Attributes:
-        backbone: timm name of a ResNet.
+        backbone: timm name of a ResNet, or of another network whose levels halve the size one after the other.
         weights: `none`, `hub` or a file.
-        stages: stages of the ResNet that are used; 3 = without the last, which holds three quarters of a ResNet-18's
+        stages: stages of the backbone that are used; 3 = without the last, which holds three quarters of a ResNet-18's
             weights.
         decoder: channels of the decoder, coarse to fine, one for each stage.
         channels: 1 = LV alone, 4 = background, LV, myocardium, left atrium.

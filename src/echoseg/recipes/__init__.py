@@ -11,8 +11,9 @@ from echoseg.recipes.base import DataConfig, ModelInfo, RunConfig
 from echoseg.recipes.ef_base import EfRunConfig
 
 RECIPES = {
-    "a4c-frame": "echoseg.recipes.shipped:a4c_frame",
+    "a4c": "echoseg.recipes.shipped:a4c",
     "a4c-sim": "echoseg.recipes.shipped:a4c_sim",
+    "a4c-small": "echoseg.recipes.shipped:a4c_small",
     "camus-css": "echoseg.recipes.css:camus_css",
     "camus-echoforge": "echoseg.recipes.echoforge:camus_echoforge",
     "camus-ncm": "echoseg.recipes.ncm:camus_ncm",
