@@ -284,12 +284,14 @@ class Segmentation:
         confidence: float32 (T,), 0..1: expected Dice of the LV mask under the model's own probabilities. None where the masks
             did not come from a model.
         model: name and version of the model, or where the masks came from.
+        beyond_training: sentences that say in what the cine differs from everything that the model learned on.
     """
 
     meta: CineMeta
     masks: MaskStack
     confidence: Float32 | None
     model: str
+    beyond_training: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         source = self.meta.source

@@ -273,7 +273,7 @@ def test_a_round_ventricle_is_no_apical_view():
 
 
 def test_what_lies_beyond_the_training_data_calls_for_a_review():
-    context = Context(beyond_training=("12 frames per second, learned on 30 or more",))
-    quality = measure_cine(_segmentation(_masks()), context=context).quality
+    segmentation = replace(_segmentation(_masks()), beyond_training=("12 frames per second, learned on 30 or more",))
+    quality = measure_cine(segmentation).quality
     assert quality.flag is REVIEW
     assert quality.reasons == ("beyond the training data: 12 frames per second, learned on 30 or more",)

@@ -16,6 +16,7 @@ def test_round_trip_keeps_every_field(tiny):
         postprocess=("largest_component", "fill_holes"),
         sha256={"model.onnx": "ab"},
         min_fps=20.0,
+        gray_range=(0.1, 0.5),
         details={"data": {"patients": 3}},
     )
     assert ModelConfig.from_json(config.to_json()) == config
@@ -55,6 +56,9 @@ def test_postprocess_missing_means_none(tiny):
         (("postprocess",), "fill_holes", "list of texts"),
         (("sha256",), None, "'sha256' is missing"),
         (("min_fps",), 0, "min_fps"),
+        (("gray_range",), [0.5, 0.1], "the smaller first"),
+        (("gray_range",), [0.5], "list of two numbers"),
+        (("gray_range",), ["a", 1], "must be a number"),
         (("colour",), "red", "unknown key 'colour'"),
     ],
 )

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from echoseg.cine import Cine, CineMeta
-from echoseg.engine import CONFIG_FILE, MODEL_FILE, Segmenter, Temporal, find_model, list_models
+from echoseg.engine import CONFIG_FILE, MODEL_FILE, Segmenter, Temporal, find_model, list_models, mean_gray
 from echoseg.errors import InputError, ModelError, UsageError
 
 
@@ -100,8 +100,24 @@ def test_frame_rate_warnings(tiny, discs, tmp_path):
     window = Segmenter.load(tiny.folder(tmp_path, "window"))
     assert any("frame rate unknown" in w for w in window(cine_of(frames)).meta.warnings)
     assert window(cine_of(frames, fps=50.0)).meta.warnings == ()
-    slow = Segmenter.load(tiny.folder(tmp_path, "frame", min_fps=20.0))
-    assert any("10 frames per second" in w for w in slow(cine_of(frames, fps=10.0)).meta.warnings)
+
+
+def test_what_the_model_has_not_learned_on_is_said(tiny, discs, tmp_path):
+    frames = discs(5, (40, 40))
+    gray = np.median([mean_gray(frame) for frame in frames])
+    slow = Segmenter.load(tiny.folder(tmp_path, "frame", min_fps=20.0, gray_range=(gray / 2, gray * 1.1)))
+    assert slow(cine_of(frames, fps=20.0)).beyond_training == ()
+    (said,) = slow(cine_of(frames, fps=10.0)).beyond_training
+    assert said == "10 frames per second, tiny 1.0 learned on 20 or more"
+    (said,) = slow(cine_of((frames * 0.4).astype(np.uint8), fps=20.0)).beyond_training
+    assert said.startswith(f"images of a mean gray value of {40 * gray:.0f} %, tiny 1.0 learned on")
+    small = discs(5, (8, 8))
+    assert "frames of 8 x 8 pixels" in " ".join(slow(cine_of(small, fps=20.0)).beyond_training)
+
+
+def test_mean_gray_leaves_out_what_is_black():
+    assert mean_gray(np.array([[0, 51], [0, 153]], np.uint8)) == pytest.approx(0.4)
+    assert mean_gray(np.zeros((4, 4), np.uint8)) == 0
 
 
 def test_shipped_models_are_found_by_name(tiny, tmp_path):

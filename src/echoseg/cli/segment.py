@@ -169,7 +169,13 @@ class _Studies:
         _, masks = read_masks(case_dir / MASKS_FILE)
         known = [frame["confidence"] for frame in document["frames"]]
         confidence = None if None in known else np.array(known, np.float32)
-        segmentation = Segmentation(replace(meta, n_frames=len(masks)), masks, confidence, str(document["model"]))
+        segmentation = Segmentation(
+            replace(meta, n_frames=len(masks)),
+            masks,
+            confidence,
+            str(document["model"]),
+            tuple(document.get("beyond_training", ())),
+        )
         return segmentation, measure_cine(segmentation, context=context)
 
     def extras(self, a4c: Source, a2c: Source, study: StudyEjection, document: Document) -> Writers:

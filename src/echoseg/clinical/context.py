@@ -22,13 +22,11 @@ class Context:
         body_surface_m2: body surface, to index volumes and mass by; None where unknown.
         display: how the view is shown; tells which wall is which. None where nobody said.
         sector: bool (H, W), what of the image is ultrasound; None takes all of it.
-        beyond_training: sentences that say in what the cine differs from everything that the model learned on.
     """
 
     body_surface_m2: float | None = None
     display: Display | None = None
     sector: NDArray[np.bool_] | None = None
-    beyond_training: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         low, high = BODY_SURFACE_M2

@@ -108,7 +108,7 @@ def assess(
         *_judge_confidence(segmentation.confidence, series, beats, limits),
         *_judge_masks(series, limits),
         *_judge_shape(series, limits),
-        *((QualityFlag.REVIEW, f"beyond the training data: {sentence}") for sentence in context.beyond_training),
+        *((QualityFlag.REVIEW, f"beyond the training data: {sentence}") for sentence in segmentation.beyond_training),
         *_judge_motion(series.area_mm2, segmentation.meta.fps, limits),
         *_judge_beats(beats, limits),
         *_judge_numbers(curve, summary, limits),

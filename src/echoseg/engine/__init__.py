@@ -12,7 +12,7 @@ from echoseg.engine.config import CARD_FILE, CONFIG_FILE, MODEL_FILE, ModelConfi
 from echoseg.engine.ef import EfInput, EfRegressor
 from echoseg.engine.ef_clips import ClipPlan, mirrored
 from echoseg.engine.ef_config import EfConfig
-from echoseg.engine.preprocess import Geometry
+from echoseg.engine.preprocess import Geometry, mean_gray
 from echoseg.engine.registry import ModelFolder, find_model, is_ef_folder, list_models, open_folder
 from echoseg.engine.segmenter import FrameSource, Segmenter
 from echoseg.engine.session import FrameResult, StreamSession
@@ -36,6 +36,7 @@ __all__ = [
     "find_model",
     "is_ef_folder",
     "list_models",
+    "mean_gray",
     "mirrored",
     "open_folder",
 ]

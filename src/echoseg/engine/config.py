@@ -18,6 +18,7 @@ from echoseg.engine.config_text import (
     as_integer,
     as_number,
     as_object,
+    as_range,
     as_text,
     as_texts,
     is_ef_config,
@@ -84,7 +85,9 @@ class ModelConfig:
         postprocess: clean-up of the masks, in this order.
         licence: licence of the weights.
         sha256: file name -> checksum.
-        min_fps: lowest frame rate of the training data; slower cines get a warning. None = no limit.
+        min_fps: lowest frame rate of the training data; slower cines are flagged. None = no limit.
+        gray_range: darkest and brightest image of the training, as the mean gray value (0..1) of its pixels that are not black; a cine
+            outside is flagged. None = no limit.
         details: anything else worth keeping (data, metrics), as JSON.
     """
 
@@ -102,6 +105,7 @@ class ModelConfig:
     licence: str = "unknown"
     sha256: Mapping[str, str] = field(default_factory=dict)
     min_fps: float | None = None
+    gray_range: tuple[float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -115,6 +119,8 @@ class ModelConfig:
             raise ModelError(f"normalisation mean={self.mean} std={self.std}: must be finite and std positive")
         if self.min_fps is not None and not (math.isfinite(self.min_fps) and self.min_fps > 0):
             raise ModelError(f"min_fps={self.min_fps}: must be positive or null")
+        if self.gray_range is not None and not 0 <= self.gray_range[0] < self.gray_range[1] <= 1:
+            raise ModelError(f"gray_range={self.gray_range}: need two numbers from 0 to 1, the smaller first, or null")
 
     def _check_choices(self) -> None:
         for name, choices in (("activation", Activation), ("resize", ResizeMode)):
@@ -175,6 +181,7 @@ class ModelConfig:
             "sha256": dict(sorted(self.sha256.items())),
             "licence": self.licence,
             "min_fps": self.min_fps,
+            "gray_range": None if self.gray_range is None else list(self.gray_range),
             "details": dict(self.details),
         }
         return json.dumps(document, indent=2, allow_nan=False) + "\n"
@@ -200,6 +207,7 @@ _KEYS = {
     "sha256",
     "licence",
     "min_fps",
+    "gray_range",
     "details",
 }
 
@@ -225,5 +233,6 @@ def _model_config(cls: type[ModelConfig], reader: ConfigReader) -> ModelConfig:
         licence=reader.get("licence", as_text, "unknown"),
         sha256=reader.get("sha256", lambda v: {k: as_text(h) for k, h in as_object(v).items()}),
         min_fps=reader.get("min_fps", as_number, None),
+        gray_range=reader.get("gray_range", as_range, None),
         details=reader.get("details", as_object, {}),
     )

@@ -76,6 +76,13 @@ def as_text(value: object) -> str:
     return value
 
 
+def as_range(value: object) -> tuple[float, float]:
+    """A list of two numbers, or TypeError."""
+    if not isinstance(value, list) or len(value) != 2:
+        raise TypeError("must be a list of two numbers")
+    return as_number(value[0]), as_number(value[1])
+
+
 def as_texts(value: object) -> tuple[str, ...]:
     """A list of texts, or TypeError."""
     if not isinstance(value, list):

@@ -13,13 +13,16 @@ import numpy as np
 from echoseg.cine import CineMeta, MaskStack, Segmentation, UInt8
 from echoseg.engine.backends import Backend, load_backend
 from echoseg.engine.config import MODEL_FILE, ModelConfig
-from echoseg.engine.preprocess import Geometry, without_graphics
+from echoseg.engine.preprocess import Geometry, mean_gray, without_graphics
 from echoseg.engine.registry import find_model
 from echoseg.engine.session import StreamSession, frame_result
 from echoseg.engine.signature import check_signature
 from echoseg.engine.temporal import predict
 from echoseg.errors import InputError
 from echoseg.io.sector import Box
+
+COARSEST = 0.4
+"""Resolution that augmentation leaves, relative to the network's input (`AugmentConfig.coarse`)."""
 
 CHUNK = 8  # more is no faster, and the memory of the activations grows with it
 
@@ -81,24 +84,42 @@ class Segmenter:
         geometry = Geometry.fit(meta.shape, self.config.size, self.config.resize)
         masks = MaskStack(meta.height, meta.width)
         confidence: list[float] = []
-        images = _inputs(source, geometry, meta.region)
+        grays: list[float] = []
+        images = _watched(_inputs(source, geometry, meta.region), grays)
         for logits in predict(self._backend, self.config, images, meta.fps, self._chunk):
             result = frame_result(logits, self.config, geometry, f"{meta.source}, frame {len(masks)}")
             masks.append(result.mask)
             confidence.append(result.confidence)
         meta = source.meta  # a decoder may know more after the last frame than before the first
         meta = replace(meta, warnings=(*meta.warnings, *self._warnings(meta)))
-        return Segmentation(meta, masks, np.array(confidence, np.float32), self.config.title)
+        beyond = tuple(self._beyond_training(meta, float(np.median(grays))))
+        return Segmentation(meta, masks, np.array(confidence, np.float32), self.config.title, beyond)
 
     def _warnings(self, meta: CineMeta) -> Iterator[str]:
-        temporal, slowest = self.config.temporal, self.config.min_fps
+        temporal = self.config.temporal
         if meta.fps is None and temporal.kind == "window" and temporal.step_s is not None:
             yield (
                 f"frame rate unknown: {self.config.title} was given neighbouring frames, but learned on frames "
                 f"{temporal.step_s * 1000:.0f} ms apart; give the rate with --fps"
             )
+
+    def _beyond_training(self, meta: CineMeta, gray: float) -> Iterator[str]:
+        """In what a cine, whose images have the median gray value `gray`, differs from what the model learned on."""
+        slowest, title = self.config.min_fps, self.config.title
         if meta.fps is not None and slowest is not None and meta.fps < slowest:
-            yield f"{meta.fps:.3g} frames per second, but {self.config.title} learned on {slowest:.3g} or more"
+            yield f"{meta.fps:.3g} frames per second, {title} learned on {slowest:.3g} or more"
+        if self.config.gray_range is not None:
+            darkest, brightest = self.config.gray_range
+            if not darkest <= gray <= brightest:
+                yield (
+                    f"images of a mean gray value of {100 * gray:.0f} %, {title} learned on {100 * darkest:.0f} to "
+                    f"{100 * brightest:.0f} %"
+                )
+        if max(meta.shape) < COARSEST * max(self.config.size):
+            yield (
+                f"frames of {meta.height} x {meta.width} pixels, {title} sees {self.config.height} x {self.config.width} and learned on "
+                f"images of {COARSEST:.0%} of that or more"
+            )
 
 
 def _inputs(source: FrameSource, geometry: Geometry, region: Box | None) -> Iterator[UInt8]:
@@ -107,6 +128,13 @@ def _inputs(source: FrameSource, geometry: Geometry, region: Box | None) -> Iter
             yield geometry.apply(frame)
         except InputError as error:
             raise InputError(f"{source.meta.source}, frame {number}: {error}") from error
+
+
+def _watched(images: Iterator[UInt8], grays: list[float]) -> Iterator[UInt8]:
+    """The same images; `grays` grows by the mean gray value of each."""
+    for image in images:
+        grays.append(mean_gray(image))
+        yield image
 
 
 def _opened(source: FrameSource | Path | str) -> AbstractContextManager[FrameSource]:

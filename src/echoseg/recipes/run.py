@@ -19,7 +19,7 @@ from lightning_fabric import Fabric, seed_everything
 from echoseg.cine import Structure
 from echoseg.data import CineStore, ClipStream, MixedStream, StreamConfig, beat_step_s, is_pair_of_stills
 from echoseg.datasets import Dataset, open_dataset
-from echoseg.engine import ModelConfig, Temporal
+from echoseg.engine import ModelConfig, Temporal, mean_gray
 from echoseg.errors import ModelError, UsageError
 from echoseg.export import Card, export_method
 from echoseg.io import atomic_write_text
@@ -167,9 +167,10 @@ def build_training(
         more = also.load("train", stored, resize, progress).labelled()
         check_labels(more, method, also.dataset)
         others = ClipStream(more, replace(stream, seed=config.train.seed + 2))
+    stream_of_labels = clips if others is None else MixedStream(clips, others, config.data.also_share)
     return Training(
         method,
-        clips if others is None else MixedStream(clips, others, config.data.also_share),
+        stream_of_labels,
         unlabelled,
         config.train,
         Validator(val.labelled(), config.data.clip_length, mean, std),
@@ -178,12 +179,24 @@ def build_training(
         {
             "mean": mean,
             "std": std,
+            "gray_range": gray_range(stream_of_labels, mean, std),
             "step_s": beat_step_s(labelled, config.data.clip_length),
             "labelled": len(labelled),
             "unlabelled_too_short": too_short,
             "unused": len(rest) if unlabelled is None else 0,
         },
     )
+
+
+def gray_range(stream: ClipStream | MixedStream, mean: float, std: float, images: int = 96) -> tuple[float, float]:
+    """Mean gray values, 0..1, of the darkest and the brightest image that a run sees, of the first `images` of its clips' frames."""
+    grays: list[float] = []
+    step = 0
+    while len(grays) < images:
+        clips = (stream.batch(step).clip.flatten(0, 1) * std + mean).clamp(0, 1)
+        grays += [mean_gray((255 * frame[0]).round().to(torch.uint8).numpy()) for frame in clips]
+        step += 1
+    return round(min(grays), 4), round(max(grays), 4)
 
 
 def _unlabelled_stream(
@@ -261,6 +274,7 @@ def model_config(config: RunConfig, method: Method, best: Mapping[str, Any]) -> 
         std=best["notes"]["std"],
         resize=config.data.resize,
         temporal=model_temporal(config, method, best["notes"].get("step_s")),
+        gray_range=best["notes"].get("gray_range"),
         licence=config.model.licence,
         details={"method": config.method, "parameters": method.inference_parameters()},
     )

@@ -77,6 +77,7 @@ def result_document(segmentation: Segmentation, indices: Indices, *, licence: st
         "beats": [_beat(beat, ejection_of(beat, indices)) for beat in indices.beats],
         "measures": _measures(indices.extras),
         "quality": {"flag": indices.quality.flag.value, "reasons": list(indices.quality.reasons)},
+        "beyond_training": list(segmentation.beyond_training),
         "warnings": list(all_warnings(segmentation, indices)),
         "frames": _frames(segmentation, indices),
     }
