@@ -328,6 +328,25 @@ def test_interrupt_keeps_the_record_of_what_is_done(echoseg, study, model, tmp_p
     assert names(tmp_path / "out") == {"clip0", "summary.csv", "run.json"}
 
 
+def test_interrupt_between_writing_a_case_and_recording_it(echoseg, study, model, tmp_path, monkeypatch):
+    """An earlier result of the next case is not taken for one of this call."""
+    out = tmp_path / "out"
+    assert echoseg("segment", study / "clip2.avi", "-o", out, "--model", model, "--formats", "csv").code == 0
+    os.utime(out / "clip2" / "result.json", (1, 1))
+    settle = batch._Run.settle
+
+    def stop(run, one):
+        if one.case == "clip1":
+            raise KeyboardInterrupt
+        return settle(run, one)
+
+    monkeypatch.setattr(batch._Run, "settle", stop)
+    answer = echoseg("segment", study, "-o", out, "--model", model, "--formats", "csv")
+    assert answer.code == 130
+    assert "interrupted, 2 of 7 cases are done" in answer.err
+    assert [(row["case"], row["status"]) for row in rows(out)] == [("clip0", "done"), ("clip1", "done")]
+
+
 def test_a_name_that_is_no_text_is_refused_with_a_message(echoseg, cine, model, tmp_path):
     odd = tmp_path / "herz\udcfc.avi"
     cine.rename(odd)

@@ -26,7 +26,7 @@ from echoseg.cli.sources import Source, listed
 from echoseg.cli.studies import StudyBook
 from echoseg.cli.worker import Watch, Watched, Worker
 from echoseg.errors import EchosegError, InputError, OutputError
-from echoseg.report import CaseRecord, RunInfo, read_result, write_run, write_studies, write_summary
+from echoseg.report import RESULT_FILE, CaseRecord, RunInfo, read_result, write_run, write_studies, write_summary
 from echoseg.report.result import Document
 from echoseg.report.run import Status
 from echoseg.report.studies import StudyRecord
@@ -173,6 +173,7 @@ def run_batch(batch: Batch, prepare: Callable[[], Worker]) -> int:
         for one in _work(run, todo):
             run.done[one.case] = run.settle(one)
     except KeyboardInterrupt:
+        _record_late(run, todo)
         run.record()
         raise KeyboardInterrupt(
             f"interrupted, {len(run.done)} of {len(todo)} cases are done; repeat the call with --skip-existing to go on"
@@ -215,6 +216,19 @@ def _existing(batch: Batch) -> dict[str, CaseRecord]:
         if batch.studies is None or not batch.studies.must_repeat(case.name, result):
             kept[case.name] = _record(case, "skipped", result)
     return kept
+
+
+def _record_late(run: _Run, todo: Sequence[Source]) -> None:
+    """Record the case that was written a moment before the call was stopped and is not recorded yet."""
+    batch = run.batch
+    for case in [case for case in todo if case.name not in run.done][:1]:
+        file = batch.out / case.name / RESULT_FILE
+        if not file.is_file() or file.stat().st_mtime < run.started.timestamp():
+            continue  # none, or that of an earlier call
+        result = _earlier_result(file.parent)
+        if result is not None and _is_of(result, case):
+            study = None if batch.studies is None else batch.studies.study_of(case.name)
+            run.done[case.name] = replace(_record(case, "done", result), study=study)
 
 
 def _record(case: Source, status: Status, result: Document) -> CaseRecord:
