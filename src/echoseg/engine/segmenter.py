@@ -22,7 +22,7 @@ from echoseg.errors import InputError
 from echoseg.io.sector import Box
 
 COARSEST = 0.4
-"""Resolution that augmentation leaves, relative to the network's input (`AugmentConfig.coarse`)."""
+"""Resolution, relative to the network's input, under which a frame is flagged; augmentation leaves as much (`AugmentConfig.coarse`)."""
 
 CHUNK = 8  # more is no faster, and the memory of the activations grows with it
 
@@ -117,8 +117,8 @@ class Segmenter:
                 )
         if max(meta.shape) < COARSEST * max(self.config.size):
             yield (
-                f"frames of {meta.height} x {meta.width} pixels, {title} sees {self.config.height} x {self.config.width} and learned on "
-                f"images of {COARSEST:.0%} of that or more"
+                f"frames of {meta.height} x {meta.width} pixels, less than {COARSEST:.0%} of the {self.config.height} x "
+                f"{self.config.width} that {title} sees"
             )
 
 
