@@ -116,7 +116,7 @@ def test_what_the_model_has_not_learned_on_is_said(tiny, discs, tmp_path):
 
 
 def test_mean_gray_leaves_out_what_is_black():
-    assert mean_gray(np.array([[0, 51], [0, 153]], np.uint8)) == pytest.approx(0.4)
+    assert mean_gray(np.array([[0, 51], [12, 153]], np.uint8)) == pytest.approx(0.4)
     assert mean_gray(np.zeros((4, 4), np.uint8)) == 0
 
 

@@ -44,10 +44,14 @@ def without_graphics(frames: Iterable[UInt8], region: sector.Box | None = None) 
         yield frame * keep if frame.shape == keep.shape and frame.dtype == np.uint8 else frame
 
 
+BLACK = 12
+"""Gray level up to which a pixel counts as black: compression leaves as much outside the sector."""
+
+
 def mean_gray(image: UInt8) -> float:
     """Mean gray value, 0..1, of the pixels of an image that are not black; 0 where all are."""
-    counts = np.bincount(image.ravel(), minlength=256)[1:]
-    return float(counts @ np.arange(1, 256) / max(1, counts.sum()) / 255)
+    counts = np.bincount(image.ravel(), minlength=256)[BLACK + 1 :]
+    return float(counts @ np.arange(BLACK + 1, 256) / max(1, counts.sum()) / 255)
 
 
 @dataclass(frozen=True)

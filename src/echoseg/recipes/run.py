@@ -188,7 +188,7 @@ def build_training(
     )
 
 
-def gray_range(stream: ClipStream | MixedStream, mean: float, std: float, images: int = 96) -> tuple[float, float]:
+def gray_range(stream: ClipStream | MixedStream, mean: float, std: float, images: int = 512) -> tuple[float, float]:
     """Mean gray values, 0..1, of the darkest and the brightest image that a run sees, of the first `images` of its clips' frames."""
     grays: list[float] = []
     step = 0
@@ -292,7 +292,8 @@ def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, 
     info, data = config.model, record["data"]
     return Card(
         info.summary,
-        (info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}") + cines_text(best["notes"]),
+        (info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}").rstrip(".")
+        + cines_text(best["notes"]),
         {"LV Dice on ED and ES of the validation split, at the network's size": f"{best['val_dice']:.4f}"},
         info.limits,
         f"echoseg {record['echoseg']}, method {config.method}, seed {config.train.seed}, step {best['step']}",

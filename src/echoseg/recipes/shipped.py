@@ -78,7 +78,7 @@ def a4c_sim() -> RunConfig:
     return replace(
         large,
         data=replace(large.data, size=128, stored_size=160, also_share=0.0),
-        train=replace(large.train, steps=2800, weight_decay=1e-2, average=0.998),
+        train=replace(large.train, steps=1800, weight_decay=1e-2, average=0.998),
         model=ModelInfo(
             name="a4c-sim",
             summary="Left ventricle, myocardium and left atrium in apical views, learned from simulation alone.",
