@@ -229,7 +229,7 @@ def test_a_second_folder_and_its_share_come_together(simulated_camus, tmp_path):
     with pytest.raises(UsageError, match=r"also_share=0\.5: name the second data folder with --also"):
         train_run(shrunk("a4c", also_share=0.5), simulated_camus, tmp_path / "run", device="cpu")
     with pytest.raises(UsageError, match=r"say which share .* with --data\.also-share"):
-        train_run(shrunk("a4c"), simulated_camus, tmp_path / "run", device="cpu", also=simulated_camus)
+        train_run(shrunk("a4c-sim"), simulated_camus, tmp_path / "run", device="cpu", also=simulated_camus)
     with pytest.raises(UsageError, match=r"also_share=1"):
         shrunk("a4c", also_share=1)
     assert not (tmp_path / "run").exists()
