@@ -6,7 +6,7 @@ control alone is run. Scored on the validation patients at native size. A cell t
 
     python benchmarks/label_halving.py --work runs/halving --camus DIR [--steps 1200] [--seeds 0] [--only 1/8]
 
-The images are not part of this repository. `benchmarks/tables.py` makes the table of docs/benchmarks.md from the JSON.
+The images are not part of this repository. `benchmarks/tables.py` makes the table of docs/models.md from the JSON.
 """
 
 from __future__ import annotations

@@ -108,10 +108,9 @@ def model_options(document: Document) -> str:
         [names[key], *(f"{100 * found['dice'][part]:.2f}" for part in ("all", "ED", "ES")), f"{found['ratio']:.2f}"]
         for key, found in document["options"].items()
     ]
-    sizes = document["megabytes"]
     caption = (
         f"{document['model']}, LV Dice (%) on the ED and ES stills of {document['patients']} CAMUS validation patients at native size, and time of the network relative to "
-        f"the first row (one core, {document['options']['fp32']['ms']:.1f} ms). Files: {sizes['fp32']:.1f} MB in fp32 (half of it as it ships), {sizes['int8']:.1f} MB in int8."
+        f"the first row (one core, {document['options']['fp32']['ms']:.1f} ms). Files: {document['megabytes']['fp32']:.1f} MB in fp32 (half of it as it ships), {document['megabytes']['int8']:.1f} MB in int8."
     )
     return f"{markdown(['option', 'all', 'ED', 'ES', 'time'], rows)}\n\n{caption}"
 
@@ -121,8 +120,7 @@ def label_halving(document: Document) -> str:
     rows = []
     for share, row in document["shares"].items():
         cells = [f"{100 * row[kind]['dice']:.1f}" if kind in row else "" for kind in ("control", "mean teacher")]
-        gain = with_interval(row["gain"]) if "gain" in row else ""
-        rows.append([share, str(row["labelled"]), *cells, gain])
+        rows.append([share, str(row["labelled"]), *cells, with_interval(row["gain"]) if "gain" in row else ""])
     header = ["share of patients labelled", "patients", "labels alone", "mean teacher", "gain"]
     caption = (
         f"LV Dice (%) on the 50 CAMUS validation patients at native size, {document['steps']} steps, {len(document['seeds'])} seed(s); gains are paired by patient, with "
