@@ -33,6 +33,7 @@ class TrainOptions:
         out: folder of the run: checkpoints, logs, and at the end the model in RUN/model.
         seed: seed of weights, order and augmentation; the same as --train.seed.
         also: second data folder, simulated stills beside real ones for example; --data.also-share says how many of the clips it gives.
+        init: weights to start from in place of random ones: folder of another run with the same network, or a model (`a4c`, or its folder).
         device: auto, cpu, cuda or cuda:N.
         resume: go on with a run that was interrupted; all other flags must be as they were.
     """
@@ -41,6 +42,7 @@ class TrainOptions:
     out: Annotated[Path, arg(aliases=["-o"], metavar="RUN")]
     seed: Annotated[int | None, arg(metavar="S", help_behavior_hint="(default: the recipe's)")] = None
     also: Annotated[Path | None, arg(metavar="DIR", help_behavior_hint="(default: none)")] = None
+    init: Annotated[str | None, arg(metavar="RUN", help_behavior_hint="(default: none)")] = None
     device: str = "auto"
     resume: FlagCreatePairsOff[Annotated[bool, arg(help_behavior_hint="")]] = False
 
@@ -52,6 +54,7 @@ class _Parsed(Protocol):
     out: Path
     seed: int | None
     also: Path | None
+    init: str | None
     device: str
     resume: bool
 
@@ -82,6 +85,7 @@ def run(args: Sequence[str]) -> int:
             resume=options.resume,
             progress=meter.show,
             also=options.also,
+            init=options.init,
         )
     say(_text(folder, options, "--ef-model" if name in EF_RECIPES else "--model"))
     return 0

@@ -6,7 +6,7 @@ The weak view gets the geometry only. All randomness comes from the generator th
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 import torch
@@ -40,6 +40,7 @@ class AugmentConfig:
         gain: largest brightness slope across the image either way (time-gain and lateral gain).
         coarse: probability of losing resolution down to as little as 40 %, as small or compressed cines have.
         marks: probability of burned-in text and graphics outside the sector.
+        strength: share of all these ranges and probabilities that a clip has; drawn for each clip.
     """
 
     rotate_deg: float = 10.0
@@ -57,6 +58,7 @@ class AugmentConfig:
     gain: float = 0.0
     coarse: float = 0.0
     marks: float = 0.0
+    strength: Range = (1.0, 1.0)
 
     def __post_init__(self) -> None:
         for name in ("zoom", "aspect", "gamma", "contrast"):
@@ -66,12 +68,23 @@ class AugmentConfig:
         for name in ("flip", "shadow", "coarse", "marks"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"augment.{name}={getattr(self, name)}: a probability lies between 0 and 1")
+        if not 0 <= self.strength[0] <= self.strength[1] <= 1:
+            raise UsageError(f"augment.strength={self.strength}: need 0 <= low <= high <= 1")
 
     @classmethod
     def none(cls) -> AugmentConfig:
         """Nothing changes; the strong view equals the weak one."""
         one = (1.0, 1.0)
         return cls(0.0, one, one, 0.0, 0.0, one, one, 0.0)
+
+    def weakened(self, strength: float) -> AugmentConfig:
+        """All ranges (those around 1 on a logarithmic scale) and probabilities times a number; the strength is then fixed."""
+        if strength == 1:
+            return replace(self, strength=(1.0, 1.0))
+        spans = {name: getattr(self, name) for name in ("zoom", "aspect", "gamma", "contrast")}
+        around_one = {name: (low**strength, high**strength) for name, (low, high) in spans.items()}
+        rest = {f.name: strength * getattr(self, f.name) for f in fields(self) if f.name not in {*spans, "strength"}}
+        return AugmentConfig(**around_one, **rest)
 
     @classmethod
     def machines(cls) -> AugmentConfig:
@@ -100,6 +113,8 @@ def augment_clip(
     rng: np.random.Generator,
 ) -> Views:
     """Both views of a clip, `size` pixels square; frames whose mask is all `IGNORE` keep it."""
+    if config.strength != (1.0, 1.0):
+        config = config.weakened(_uniform(rng, config.strength))
     length = len(frames)
     grid = F.affine_grid(_geometry(config, rng).expand(length, 2, 3), [length, 1, size, size], align_corners=False)
     gray = frames.unsqueeze(1).float() / 255

@@ -15,6 +15,7 @@ from typing import Any
 
 import torch
 from lightning_fabric import Fabric, seed_everything
+from torch import Tensor
 
 from echoseg.cine import Structure
 from echoseg.data import CineStore, ClipStream, MixedStream, StreamConfig, beat_step_s, is_pair_of_stills
@@ -27,6 +28,7 @@ from echoseg.methods import Method, build_method
 from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
 from echoseg.recipes.ef_base import EfRunConfig
+from echoseg.recipes.initial import InitialWeights
 from echoseg.recipes.labels import split_labels, unlabelled_cines
 from echoseg.recipes.stores import Progress, Stores
 from echoseg.train import BEST, TrainConfig, Training, Validator, load_checkpoint
@@ -45,6 +47,7 @@ def train_run(
     resume: bool = False,
     progress: Progress | None = None,
     also: Path | None = None,
+    init: str | None = None,
 ) -> Path:
     """Train as a recipe says and export the best weights.
 
@@ -56,6 +59,7 @@ def train_run(
         resume: continue a run that was interrupted; the configuration and the data must be the same.
         progress: called with (what, done, total) while the cines are decoded.
         also: second data folder, which gives the share `data.also_share` of the labelled clips.
+        init: run or model whose weights are the first ones, see `InitialWeights`; None = random ones.
 
     Returns:
         The model folder.
@@ -63,13 +67,17 @@ def train_run(
     stores = data if isinstance(data, Stores) else Stores(open_dataset(data))
     more = None if also is None else Stores(open_dataset(also))
     check_also(config, more)
-    _claim(run_dir, run_record(config, stores.dataset, None if more is None else more.dataset), resume=resume)
+    first = None if init is None else InitialWeights.find(init)
+    record = run_record(config, stores.dataset, None if more is None else more.dataset, first)
+    if first is not None and isinstance(config, EfRunConfig):
+        raise UsageError(f"--init {init}: an EF regressor takes the weights of its backbone with --network.weights")
+    _claim(run_dir, record, resume=resume)
     if isinstance(config, EfRunConfig):
         from echoseg.recipes.ef_run import build_ef_training
 
         training = build_ef_training(config, stores, run_dir, device=device, progress=progress)
     else:
-        training = build_training(config, stores, run_dir, device=device, progress=progress, also=more)
+        training = build_training(config, stores, run_dir, device=device, progress=progress, also=more, init=first)
     training.fit(resume=resume)
     return export_run(run_dir, run_dir / MODEL_DIR)
 
@@ -143,6 +151,7 @@ def build_training(
     device: str,
     progress: Progress | None = None,
     also: Stores | None = None,
+    init: InitialWeights | None = None,
 ) -> Training:
     """Stores, streams, network and loop of a run; seeds torch's generator first."""
     seed_everything(config.train.seed, verbose=False)
@@ -168,6 +177,8 @@ def build_training(
         check_labels(more, method, also.dataset)
         others = ClipStream(more, replace(stream, seed=config.train.seed + 2))
     stream_of_labels = clips if others is None else MixedStream(clips, others, config.data.also_share)
+    if init is not None:
+        init.load_into(method, first_frames(stream_of_labels))
     return Training(
         method,
         stream_of_labels,
@@ -186,6 +197,11 @@ def build_training(
             "unused": len(rest) if unlabelled is None else 0,
         },
     )
+
+
+def first_frames(stream: ClipStream | MixedStream, steps: int = 8) -> Tensor:
+    """(N, 1, S, S): frames of a run's first labelled clips."""
+    return torch.cat([stream.batch(step).clip.flatten(0, 1) for step in range(steps)])
 
 
 def gray_range(stream: ClipStream | MixedStream, mean: float, std: float, images: int = 512) -> tuple[float, float]:
@@ -290,13 +306,14 @@ def model_temporal(config: RunConfig, method: Method, step_s: float | None) -> T
 def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, Any]) -> Card:
     """The recipe's card with what the run measured."""
     info, data = config.model, record["data"]
+    began = f", from weights {data['init'][:12]} (sha256)" if "init" in data else ""
     return Card(
         info.summary,
         (info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}").rstrip(".")
         + cines_text(best["notes"]),
         {"LV Dice on ED and ES of the validation split, at the network's size": f"{best['val_dice']:.4f}"},
         info.limits,
-        f"echoseg {record['echoseg']}, method {config.method}, seed {config.train.seed}, step {best['step']}",
+        f"echoseg {record['echoseg']}, method {config.method}, seed {config.train.seed}, step {best['step']}{began}",
     )
 
 
@@ -309,11 +326,18 @@ def cines_text(notes: Mapping[str, Any]) -> str:
     return f"; {notes['labelled']} cines with labels.{left_out}" if "labelled" in notes else ""
 
 
-def run_record(config: RunConfig | EfRunConfig, dataset: Dataset, also: Dataset | None = None) -> dict[str, Any]:
-    """What makes a run repeatable: configuration, versions, git state, data."""
+def run_record(
+    config: RunConfig | EfRunConfig,
+    dataset: Dataset,
+    also: Dataset | None = None,
+    init: InitialWeights | None = None,
+) -> dict[str, Any]:
+    """What makes a run repeatable: configuration, versions, git state, data, first weights."""
     data = {"layout": dataset.name, "fingerprint": dataset.fingerprint()}
     if also is not None:
         data["also"] = also.fingerprint()
+    if init is not None:
+        data["init"] = init.sha256()
     packages = ("torch", "timm", "lightning-fabric", "numpy")
     return {
         "config": json.loads(json.dumps(dataclasses.asdict(config))),

@@ -52,6 +52,18 @@ def a4c() -> RunConfig:
     )  # fmt: skip
 
 
+def a4c_fine() -> RunConfig:
+    """The second part of the shipped model's training: from a run of `a4c` (`--init RUN`), with augmentation that is often mild."""
+    first = a4c()
+    augment = replace(first.data.augment, strength=(0.0, 1.0))
+    return replace(
+        first,
+        data=replace(first.data, also_share=0.125, augment=augment),
+        train=replace(first.train, steps=5200, lr=1.5e-3, weight_decay=1e-2),
+        model=replace(first.model, version="3", data=_CAMUS.replace("A quarter of", "A quarter, later an eighth of")),
+    )
+
+
 def a4c_small() -> RunConfig:
     """The small shipped model: a narrow MobileNetV3 at 112 px, trained on the stills of `a4c` for longer."""
     large = a4c()
