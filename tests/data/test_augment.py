@@ -210,3 +210,35 @@ def test_rotation_turns_about_the_centre_by_no_more_than_it_may(make_disc):
 def test_configuration_names_what_is_wrong(wrong):
     with pytest.raises(UsageError, match=f"augment.{next(iter(wrong))}"):
         AugmentConfig(**wrong)
+
+
+def test_a_strength_of_zero_changes_nothing_and_of_one_everything():
+    clip = noise_clip()
+    fixed = dataclasses.replace(STRONG, strength=(0.0, 0.0))
+    untouched, none = views(clip, clip % 4, fixed, 3), views(clip, clip % 4, NONE, 3)
+    assert torch.equal(untouched.strong, none.strong)
+    assert torch.equal(untouched.masks, none.masks)
+    assert STRONG.weakened(1.0) == STRONG
+    assert STRONG.weakened(0.0) == NONE
+
+
+def test_half_the_strength_is_half_of_every_range():
+    half = STRONG.weakened(0.5)
+    assert half.rotate_deg == STRONG.rotate_deg / 2
+    assert half.flip == STRONG.flip / 2
+    assert half.zoom == pytest.approx([edge**0.5 for edge in STRONG.zoom])
+
+
+def test_strength_is_drawn_for_each_clip():
+    """Between clips it differs; the frames of a clip share it."""
+    clip = np.repeat(noise_clip(1), 3, axis=0)
+    config = only(rotate_deg=40.0, strength=(0.0, 1.0))
+    every = [views(clip, clip % 4, config, seed).weak for seed in range(6)]
+    assert all(torch.equal(one[0], one[2]) for one in every)
+    assert len({float(one.sum()) for one in every}) == 6
+
+
+@pytest.mark.parametrize("strength", [(0.6, 0.4), (-0.1, 1.0), (0.0, 1.1)])
+def test_a_strength_out_of_range_is_named(strength):
+    with pytest.raises(UsageError, match=r"augment\.strength"):
+        dataclasses.replace(STRONG, strength=strength)

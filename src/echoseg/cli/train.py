@@ -33,7 +33,7 @@ class TrainOptions:
         out: folder of the run: checkpoints, logs, and at the end the model in RUN/model.
         seed: seed of weights, order and augmentation; the same as --train.seed.
         also: second data folder, simulated stills beside real ones for example; --data.also-share says how many of the clips it gives.
-        init: weights to start from in place of random ones: folder of another run with the same network, or a model (`a4c`, or its folder).
+        init: weights to start from in place of random ones; the same as --train.init.
         device: auto, cpu, cuda or cuda:N.
         resume: go on with a run that was interrupted; all other flags must be as they were.
     """
@@ -85,7 +85,6 @@ def run(args: Sequence[str]) -> int:
             resume=options.resume,
             progress=meter.show,
             also=options.also,
-            init=options.init,
         )
     say(_text(folder, options, "--ef-model" if name in EF_RECIPES else "--model"))
     return 0
@@ -119,8 +118,8 @@ def parse_recipe(name: str, default: AnyRun, args: Sequence[str]) -> tuple[_Pars
         config=(tyro.conf.DisallowNone,),
     )
     config = replace(default, **{part: getattr(parsed, part) for part in groups})
-    if parsed.seed is not None:
-        config = replace(config, train=replace(config.train, seed=parsed.seed))
+    same = {"seed": parsed.seed, "init": parsed.init}
+    config = replace(config, train=replace(config.train, **{k: v for k, v in same.items() if v is not None}))
     return cast(_Parsed, parsed), config
 
 

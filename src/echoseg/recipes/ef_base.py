@@ -73,6 +73,12 @@ class EfRunConfig:
     train: TrainConfig = field(default_factory=TrainConfig)
     model: ModelInfo = field(default_factory=ModelInfo)
 
+    def __post_init__(self) -> None:
+        if self.train.init is not None:
+            raise UsageError(
+                f"--init {self.train.init}: a regressor starts at what --network.weights, --data.masks and --data.teacher say"
+            )
+
 
 def ef_config_from_json(document: Mapping[str, Any]) -> EfRunConfig:
     """A run's configuration from the JSON that was kept of it.

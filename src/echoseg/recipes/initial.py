@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import onnx
 import torch
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 from jaxtyping import Float
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from echoseg.engine import MODEL_FILE, find_model
 from echoseg.errors import ModelError, UsageError
 from echoseg.methods import Method
+from echoseg.methods.cps import CPS
+from echoseg.nn import UNet, UNetConfig
 from echoseg.train import BEST, load_checkpoint
 
 LAST_LAYER = "classifier."
@@ -55,7 +60,7 @@ class InitialWeights:
         """Give the weights to a method that was just built.
 
         Args:
-            method: it is changed, and left in training mode.
+            method: it is changed.
             frames: normalised frames of the training. The graph of a model folder holds no statistics for batch normalisation; they are measured
                 on these.
 
@@ -63,59 +68,55 @@ class InitialWeights:
             UsageError: the weights are of another network.
             ModelError: the file is broken.
         """
-        if self.path.name == MODEL_FILE:
-            self._unfold(method, frames)
-        else:
-            self._fill(method, load_checkpoint(self.path)["method"])
-        method.train()
+        if self.path.name != MODEL_FILE:
+            found = load_checkpoint(self.path)["method"]
+            self._refuse_twins(method, found)
+            self._fill(method, found)
+            return
+        self._refuse_twins(method, {})
+        config = getattr(method, "config", None)
+        if not isinstance(config, UNetConfig):
+            raise UsageError(f"--init {self.source}: a model folder starts a U-Net of single frames only; name a run")
+        unet = UNet(config).eval()
+        pairs = normalised_convolutions(unet, frames[:1])
+        self._fill(unet, unfolded(graph_weights(self.path), unet, pairs))
+        measure_statistics([unet.get_submodule(name) for name in pairs.values()], unet, frames)
+        self._fill(method, unet.state_dict())
 
-    def _fill(self, method: Method, found: Mapping[str, Tensor]) -> None:
-        """Load all of a method's tensors; the last layer may be missing or differ."""
-        own = method.state_dict()
-        for name, value in own.items():
-            if name in found and found[name].shape == value.shape:
-                continue
-            if LAST_LAYER in name:
-                continue
-            theirs = f"has it as {tuple(found[name].shape)}" if name in found else "has none"
+    def _refuse_twins(self, method: Method, found: Mapping[str, Tensor]) -> None:
+        if isinstance(method, CPS) and not set(found) >= set(method.state_dict()):
             raise UsageError(
-                f"--init {self.source}: this run's network has {name} {tuple(value.shape)}, that one {theirs}; "
-                "choose the recipe that made those weights"
+                f"--init {self.source}: the two networks of cross pseudo supervision would start alike and stay alike; "
+                "name another run of cps"
             )
-        fitting = {name: found[name] for name, value in own.items() if name in found and found[name].shape == value.shape}
-        method.load_state_dict(fitting, strict=False)
 
-    def _unfold(self, method: Method, frames: Float[Tensor, "N 1 S S"]) -> None:
-        """Undo the export, which folded every batch normalisation into the convolution before it.
+    def _fill(self, network: nn.Module, found: Mapping[str, Tensor]) -> None:
+        """Load every tensor of a network; the end of a name decides, for a student's and a teacher's may lie deeper here than there."""
+        fitting: dict[str, Tensor] = {}
+        for name, value in network.state_dict().items():
+            theirs = next((found[end] for end in _ends(name) if end in found), None)
+            if theirs is not None and theirs.shape == value.shape:
+                fitting[name] = theirs
+            elif LAST_LAYER not in name:
+                has = "has none" if theirs is None else f"has {tuple(theirs.shape)}"
+                raise UsageError(
+                    f"--init {self.source}: {name} is {tuple(value.shape)} here, the other network {has}; "
+                    "take a recipe and --network flags like those which made it"
+                )
+        network.load_state_dict(fitting, strict=False)
 
-        A normalisation gets the statistics that the frames have there, and the scale and shift that undo them: in evaluation the
-        network computes what the graph computes, and in training it starts at nearly the same.
-        """
-        method.eval()
-        folded = graph_weights(self.path)
-        pairs = normalised_convolutions(method, frames[:1])
-        found = {name: value for name, value in folded.items() if not name.endswith(FOLDED_BIAS)}
-        found |= {name: value for name, value in method.state_dict().items() if name.endswith("num_batches_tracked")}
-        norms: list[nn.BatchNorm2d] = []
-        for convolution, name in pairs.items():
-            norm = method.get_submodule(name)
-            assert isinstance(norm, nn.BatchNorm2d)
-            norms.append(norm)
-            bias = folded.get(convolution + FOLDED_BIAS, torch.empty(0))
-            ones, zeros = torch.ones_like(bias), torch.zeros_like(bias)
-            as_shift = {
-                "weight": ones * (1 + norm.eps) ** 0.5, "bias": bias, "running_mean": zeros, "running_var": ones,
-            }  # fmt: skip
-            found |= {f"{name}.{key}": value for key, value in as_shift.items()}
-        self._fill(method, found)
-        measure_statistics(method, norms, frames)
+
+def _ends(name: str) -> Iterator[str]:
+    """a.b.c -> a.b.c, b.c, c."""
+    parts = name.split(".")
+    return (".".join(parts[i:]) for i in range(len(parts)))
 
 
 def graph_weights(path: Path) -> dict[str, Tensor]:
     """Weights of an exported frame-wise network, fp32, by the names that they have in the method."""
     try:
         initializers = onnx.load(path).graph.initializer
-    except Exception as error:  # onnx says what is wrong with a file in exceptions of protobuf, of its own and of the system
+    except (OSError, ValueError, DecodeError) as error:
         raise ModelError(f"{path}: cannot be read ({error}); export or download the model again") from error
     return {
         one.name.removeprefix(GRAPH_PREFIX).removesuffix(HALF): torch.from_numpy(
@@ -126,53 +127,80 @@ def graph_weights(path: Path) -> dict[str, Tensor]:
     }
 
 
-def normalised_convolutions(method: Method, frames: Float[Tensor, "N 1 S S"]) -> dict[str, str]:
+def normalised_convolutions(network: nn.Module, frames: Float[Tensor, "N 1 S S"]) -> dict[str, str]:
     """Convolution -> the batch normalisation that takes its output, by name."""
-    outputs: dict[int, str] = {}
+    made_by: dict[int, str] = {}
     kept: list[Tensor] = []  # an address may be used again as soon as its tensor is gone
     pairs: dict[str, str] = {}
 
     def after(name: str, output: Tensor) -> None:
-        outputs[id(output)] = name
+        made_by[id(output)] = name
         kept.append(output)
 
-    def before(name: str, value: Tensor) -> None:
-        if id(value) in outputs:
-            pairs[outputs[id(value)]] = name
+    def before(name: str, given: Tensor) -> None:
+        if id(given) in made_by:
+            pairs[made_by[id(given)]] = name
 
     hooks = []
-    for name, module in method.named_modules():
+    for name, module in network.named_modules():
         if isinstance(module, nn.Conv2d):
             hooks.append(module.register_forward_hook(lambda _module, _in, out, name=name: after(name, out)))
         elif isinstance(module, nn.BatchNorm2d):
             hooks.append(module.register_forward_pre_hook(lambda _module, given, name=name: before(name, given[0])))
-    with torch.no_grad():
-        method(frames.unsqueeze(1))
-    for hook in hooks:
-        hook.remove()
+    _run(network, frames, hooks)
     return pairs
 
 
-def measure_statistics(method: Method, norms: list[nn.BatchNorm2d], frames: Float[Tensor, "N 1 S S"]) -> None:
+def unfolded(folded: Mapping[str, Tensor], network: nn.Module, pairs: Mapping[str, str]) -> dict[str, Tensor]:
+    """Weights of a network whose export folded every batch normalisation into the convolution before it.
+
+    Args:
+        folded: those of the graph.
+        network: of the same architecture.
+        pairs: convolution -> batch normalisation.
+
+    Returns:
+        Weights with which the network computes what the graph computes; its batch normalisations only add their bias.
+    """
+    found = {name: value for name, value in folded.items() if not name.endswith(FOLDED_BIAS)}
+    found |= {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+    for convolution, norm in pairs.items():
+        bias = folded.get(convolution + FOLDED_BIAS, torch.empty(0))
+        ones = torch.ones_like(bias)
+        eps = cast(nn.BatchNorm2d, network.get_submodule(norm)).eps
+        found |= {f"{norm}.weight": ones * (1 + eps) ** 0.5, f"{norm}.bias": bias}
+        found |= {f"{norm}.running_mean": torch.zeros_like(bias), f"{norm}.running_var": ones}
+    return found
+
+
+def measure_statistics(norms: Sequence[nn.Module], network: nn.Module, frames: Float[Tensor, "N 1 S S"]) -> None:
     """Give batch normalisations that only add their bias the statistics of what they see, and the scale and shift that undo them.
 
     Args:
-        method: in evaluation mode; what it computes does not change.
-        norms: those of its batch normalisations; mean 0, variance 1.
+        norms: mean 0, variance 1.
+        network: theirs, in evaluation mode; what it computes does not change, and in training it begins at nearly the same.
         frames: normalised frames.
     """
-    seen: dict[nn.BatchNorm2d, tuple[Tensor, ...]] = {}
+    seen: dict[nn.Module, tuple[Tensor, ...]] = {}
     hooks = [
         norm.register_forward_pre_hook(
             lambda _module, given, norm=norm: seen.update({norm: torch.var_mean(given[0], (0, 2, 3))})
         )
         for norm in norms
     ]
-    with torch.no_grad():
-        method(frames.unsqueeze(1))
-        for norm, (variance, mean) in seen.items():
-            norm.running_var, norm.running_mean = variance, mean
-            norm.weight.copy_((variance + norm.eps).sqrt())
-            norm.bias.add_(mean)
-    for hook in hooks:
-        hook.remove()
+    _run(network, frames, hooks)
+    for module, (variance, mean) in seen.items():
+        norm = cast(nn.BatchNorm2d, module)
+        norm.running_var, norm.running_mean = variance, mean
+        norm.weight.data = (variance + norm.eps).sqrt()
+        norm.bias.data += mean
+
+
+def _run(network: nn.Module, frames: Float[Tensor, "N 1 S S"], hooks: Sequence[RemovableHandle]) -> None:
+    """One pass for what its hooks see, and the hooks are gone."""
+    try:
+        with torch.no_grad():
+            network(frames.unsqueeze(1))
+    finally:
+        for hook in hooks:
+            hook.remove()

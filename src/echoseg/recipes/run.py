@@ -47,7 +47,6 @@ def train_run(
     resume: bool = False,
     progress: Progress | None = None,
     also: Path | None = None,
-    init: str | None = None,
 ) -> Path:
     """Train as a recipe says and export the best weights.
 
@@ -59,7 +58,6 @@ def train_run(
         resume: continue a run that was interrupted; the configuration and the data must be the same.
         progress: called with (what, done, total) while the cines are decoded.
         also: second data folder, which gives the share `data.also_share` of the labelled clips.
-        init: run or model whose weights are the first ones, see `InitialWeights`; None = random ones.
 
     Returns:
         The model folder.
@@ -67,17 +65,13 @@ def train_run(
     stores = data if isinstance(data, Stores) else Stores(open_dataset(data))
     more = None if also is None else Stores(open_dataset(also))
     check_also(config, more)
-    first = None if init is None else InitialWeights.find(init)
-    record = run_record(config, stores.dataset, None if more is None else more.dataset, first)
-    if first is not None and isinstance(config, EfRunConfig):
-        raise UsageError(f"--init {init}: an EF regressor takes the weights of its backbone with --network.weights")
-    _claim(run_dir, record, resume=resume)
+    _claim(run_dir, run_record(config, stores.dataset, None if more is None else more.dataset), resume=resume)
     if isinstance(config, EfRunConfig):
         from echoseg.recipes.ef_run import build_ef_training
 
         training = build_ef_training(config, stores, run_dir, device=device, progress=progress)
     else:
-        training = build_training(config, stores, run_dir, device=device, progress=progress, also=more, init=first)
+        training = build_training(config, stores, run_dir, device=device, progress=progress, also=more)
     training.fit(resume=resume)
     return export_run(run_dir, run_dir / MODEL_DIR)
 
@@ -151,7 +145,6 @@ def build_training(
     device: str,
     progress: Progress | None = None,
     also: Stores | None = None,
-    init: InitialWeights | None = None,
 ) -> Training:
     """Stores, streams, network and loop of a run; seeds torch's generator first."""
     seed_everything(config.train.seed, verbose=False)
@@ -177,8 +170,8 @@ def build_training(
         check_labels(more, method, also.dataset)
         others = ClipStream(more, replace(stream, seed=config.train.seed + 2))
     stream_of_labels = clips if others is None else MixedStream(clips, others, config.data.also_share)
-    if init is not None:
-        init.load_into(method, first_frames(stream_of_labels))
+    if config.train.init is not None:
+        InitialWeights.find(config.train.init).load_into(method, first_frames(stream_of_labels))
     return Training(
         method,
         stream_of_labels,
@@ -326,18 +319,13 @@ def cines_text(notes: Mapping[str, Any]) -> str:
     return f"; {notes['labelled']} cines with labels.{left_out}" if "labelled" in notes else ""
 
 
-def run_record(
-    config: RunConfig | EfRunConfig,
-    dataset: Dataset,
-    also: Dataset | None = None,
-    init: InitialWeights | None = None,
-) -> dict[str, Any]:
+def run_record(config: RunConfig | EfRunConfig, dataset: Dataset, also: Dataset | None = None) -> dict[str, Any]:
     """What makes a run repeatable: configuration, versions, git state, data, first weights."""
     data = {"layout": dataset.name, "fingerprint": dataset.fingerprint()}
     if also is not None:
         data["also"] = also.fingerprint()
-    if init is not None:
-        data["init"] = init.sha256()
+    if config.train.init is not None:
+        data["init"] = InitialWeights.find(config.train.init).sha256()
     packages = ("torch", "timm", "lightning-fabric", "numpy")
     return {
         "config": json.loads(json.dumps(dataclasses.asdict(config))),

@@ -27,6 +27,8 @@ class TrainConfig:
         validate_every: epochs between validations; 0 = only at the end.
         checkpoint_every: epochs between checkpoints.
         seed: of weights, order and augmentation.
+        init: weights to start from: folder of another run, or a shipped model's name or a model folder where the network is a
+            U-Net of single frames; None = random ones.
     """
 
     steps: int = 1000
@@ -43,6 +45,7 @@ class TrainConfig:
     validate_every: int = 5
     checkpoint_every: int = 1
     seed: int = 0
+    init: str | None = None
 
     def __post_init__(self) -> None:
         for name in ("steps", "steps_per_epoch", "checkpoint_every"):
