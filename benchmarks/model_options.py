@@ -30,7 +30,8 @@ from echoseg.engine.postprocess import activate
 from echoseg.export import write_onnx
 from echoseg.methods import Method
 from echoseg.metrics import dice
-from echoseg.recipes.run import load_run, model_config, read_record
+from echoseg.recipes.finished import load_run, read_record
+from echoseg.recipes.run import model_config
 
 RESULTS = Path(__file__).parent / "results"
 Feeds = Mapping[str, Float32]

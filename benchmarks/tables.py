@@ -123,8 +123,8 @@ def label_halving(document: Document) -> str:
         rows.append([share, str(row["labelled"]), *cells, with_interval(row["gain"]) if "gain" in row else ""])
     header = ["share of patients labelled", "patients", "labels alone", "mean teacher", "gain"]
     caption = (
-        f"LV Dice (%) on the 50 CAMUS validation patients at native size, {document['steps']} steps, {len(document['seeds'])} seed(s); gains are paired by patient, with "
-        "95 % bootstrap intervals."
+        f"LV Dice (%) on the 50 CAMUS validation patients at native size, {document['steps']} steps, {len(document['seeds'])} seed(s), all from the weights of `{document['start']}`; "
+        "gains are paired by patient, with 95 % bootstrap intervals."
     )
     return f"{markdown(header, rows)}\n\n{caption}"
 

@@ -9,6 +9,7 @@ from types import ModuleType, SimpleNamespace
 import pytest
 
 from echoseg.cli import optional, train
+from echoseg.engine import Segmenter
 from echoseg.recipes import RECIPES, recipe
 
 
@@ -124,6 +125,28 @@ def test_export_hands_over_its_folders(echoseg, monkeypatch):
     monkeypatch.setitem(sys.modules, "echoseg.recipes.run", fake)
     assert echoseg("export", "run", "-o", "folder").out == "model  folder\n"
     assert echoseg("export", "run").code == 2
+
+
+def test_export_fits_how_sure_a_model_is_to_other_data(echoseg, simulated_echonet, tmp_path):
+    run = tmp_path / "run"
+    small = (
+        "--network.backbone",
+        "resnet10t",
+        "--data.size",
+        "64",
+        "--train.steps",
+        "2",
+        "--train.precision",
+        "32-true",
+    )
+    assert echoseg("train", "framewise", "--data", simulated_echonet, "-o", run, "--device", "cpu", *small).code == 0
+    (run / "calibration.json").write_text('{"temperature": 2.5}')
+    assert "temperature" not in echoseg("export", run, "-o", tmp_path / "as-it-was").out
+    assert Segmenter.load(tmp_path / "as-it-was").config.temperature == 2.5
+    answer = echoseg("export", run, "-o", tmp_path / "fitted", "--calibrate", simulated_echonet)
+    fitted = Segmenter.load(tmp_path / "fitted").config.temperature
+    assert answer.out.startswith(f"temperature  {fitted:.2f}\n")
+    assert fitted == Segmenter.load(run / "model").config.temperature != 2.5
 
 
 def test_demo_writes_into_a_folder_of_its_own_by_default(echoseg, monkeypatch):

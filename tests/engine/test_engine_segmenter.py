@@ -95,6 +95,13 @@ def test_empty_masks_have_no_confidence(tiny, tmp_path):
     assert (result.confidence == 0).all()
 
 
+def test_a_temperature_makes_a_model_less_sure_of_the_same_masks(tiny, discs, tmp_path):
+    cine = cine_of(discs(3, (32, 32)))
+    sure, warm = (Segmenter.load(tiny.folder(tmp_path / str(t), "frame", temperature=t))(cine) for t in (1.0, 4.0))
+    np.testing.assert_array_equal(sure.masks.to_array(), warm.masks.to_array())
+    assert (warm.confidence < sure.confidence).all()
+
+
 def test_frame_rate_warnings(tiny, discs, tmp_path):
     frames = discs(5, (40, 40))
     window = Segmenter.load(tiny.folder(tmp_path, "window"))

@@ -17,7 +17,8 @@ from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.recipes import EF_RECIPES, DataConfig, EfRunConfig, RunConfig, ef_recipe, recipe
 from echoseg.recipes.ef_base import EfDataConfig, ef_config_from_json
 from echoseg.recipes.ef_run import MaskMaker, build_ef_training
-from echoseg.recipes.run import build_training, export_run, load_run, read_record, run_record, train_run
+from echoseg.recipes.finished import load_run, read_record
+from echoseg.recipes.run import build_training, export_run, run_record, train_run
 from echoseg.train import TrainConfig
 
 SIDE, LABELLED = 32, 2

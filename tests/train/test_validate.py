@@ -69,3 +69,23 @@ def test_lv_of_one_channel_is_a_positive_logit_and_of_four_the_largest():
     four = torch.tensor([[2.0, 1, 0, 0], [0, 1, 0, 0], [0, 1, 2, 0]]).T.reshape(1, 4, 1, 3)
     assert predicted_lv(four).tolist() == [[[False, True, False]]]
     assert predicted_lv(four).dtype == np.bool_
+
+
+class OftenWrong(Threshold):
+    """Equally sure of all pixels, and wrong at one of eight."""
+
+    sureness = 1.0
+
+    def forward(self, clip: torch.Tensor) -> torch.Tensor:
+        logits = self.sureness * super().forward(clip).sign()
+        logits[..., ::8] *= -1
+        return logits
+
+
+def test_the_temperature_is_what_a_network_is_too_sure_by():
+    """Right at 7 of 8 pixels: the honest logit is log 7."""
+    check, method = validator(stored_cine("a"), stored_cine("b", ed_frame=9, es_frame=1)), OftenWrong()
+    method.sureness = 3.0
+    assert check.temperature(method) == pytest.approx(3 / np.log(7), rel=0.01)
+    method.sureness = 1.0
+    assert check.temperature(method, cines=1) == pytest.approx(1 / np.log(7), rel=0.01)

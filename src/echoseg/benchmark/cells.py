@@ -23,7 +23,8 @@ from echoseg.errors import InputError, UsageError
 from echoseg.io import atomic_write_text
 from echoseg.recipes.base import RunConfig
 from echoseg.recipes.ef_base import EfRunConfig
-from echoseg.recipes.run import MODEL_DIR, RUN_FILE, first_difference, git_state, load_run, read_record, train_run
+from echoseg.recipes.finished import RUN_FILE, load_run, read_record
+from echoseg.recipes.run import MODEL_DIR, first_difference, git_state, train_run
 from echoseg.recipes.stores import Stores
 from echoseg.recipes.suites import Cell
 from echoseg.train import BEST, LAST, load_checkpoint

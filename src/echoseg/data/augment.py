@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,9 +83,9 @@ class AugmentConfig:
         if strength == 1:
             return replace(self, strength=(1.0, 1.0))
         spans = {name: getattr(self, name) for name in ("zoom", "aspect", "gamma", "contrast")}
-        around_one = {name: (low**strength, high**strength) for name, (low, high) in spans.items()}
-        rest = {f.name: strength * getattr(self, f.name) for f in fields(self) if f.name not in {*spans, "strength"}}
-        return AugmentConfig(**around_one, **rest)
+        weaker: dict[str, Any] = {name: (low**strength, high**strength) for name, (low, high) in spans.items()}
+        weaker |= {f.name: strength * getattr(self, f.name) for f in fields(self) if f.name not in {*spans, "strength"}}
+        return AugmentConfig(**weaker)
 
     @classmethod
     def machines(cls) -> AugmentConfig:

@@ -42,6 +42,13 @@ class StoredCine:
         """Whether both ED and ES have a mask."""
         return self.ed_frame in self.masks and self.es_frame in self.masks
 
+    @property
+    def ends(self) -> tuple[int, int]:
+        """ED and ES frame; InputError for a cine without."""
+        if self.ed_frame is None or self.es_frame is None:
+            raise InputError(f"{self.case.id}: ED and ES are not known; run `echoseg data check`")
+        return self.ed_frame, self.es_frame
+
     def without_labels(self) -> StoredCine:
         """The same cine as a member of the unlabelled stream."""
         return StoredCine(self.case, self.frames, {}, None, None, self.fps)

@@ -85,6 +85,7 @@ class ModelConfig:
         postprocess: clean-up of the masks, in this order.
         licence: licence of the weights.
         sha256: file name -> checksum.
+        temperature: logits are divided by it before they become probabilities; above 1 for a network that is surer than right.
         min_fps: lowest frame rate of the training data; slower cines are flagged. None = no limit.
         gray_range: darkest and brightest image of the training, as the mean gray value (0..1) of its pixels that are not black; a cine
             outside is flagged. None = no limit.
@@ -104,6 +105,7 @@ class ModelConfig:
     postprocess: tuple[PostprocessStep, ...] = ("largest_component", "fill_holes")
     licence: str = "unknown"
     sha256: Mapping[str, str] = field(default_factory=dict)
+    temperature: float = 1.0
     min_fps: float | None = None
     gray_range: tuple[float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -117,6 +119,8 @@ class ModelConfig:
             raise ModelError(f"input of {self.height}x{self.width} pixels: a network needs at least 8 each way")
         if not (math.isfinite(self.mean) and math.isfinite(self.std) and self.std > 0):
             raise ModelError(f"normalisation mean={self.mean} std={self.std}: must be finite and std positive")
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ModelError(f"temperature={self.temperature}: must be a positive number")
         if self.min_fps is not None and not (math.isfinite(self.min_fps) and self.min_fps > 0):
             raise ModelError(f"min_fps={self.min_fps}: must be positive or null")
         if self.gray_range is not None and not 0 <= self.gray_range[0] < self.gray_range[1] <= 1:
@@ -180,6 +184,7 @@ class ModelConfig:
             "postprocess": list(self.postprocess),
             "sha256": dict(sorted(self.sha256.items())),
             "licence": self.licence,
+            "temperature": self.temperature,
             "min_fps": self.min_fps,
             "gray_range": None if self.gray_range is None else list(self.gray_range),
             "details": dict(self.details),
@@ -206,6 +211,7 @@ _KEYS = {
     "postprocess",
     "sha256",
     "licence",
+    "temperature",
     "min_fps",
     "gray_range",
     "details",
@@ -232,6 +238,7 @@ def _model_config(cls: type[ModelConfig], reader: ConfigReader) -> ModelConfig:
         postprocess=cast(tuple[PostprocessStep, ...], reader.get("postprocess", as_texts, no_steps)),
         licence=reader.get("licence", as_text, "unknown"),
         sha256=reader.get("sha256", lambda v: {k: as_text(h) for k, h in as_object(v).items()}),
+        temperature=reader.get("temperature", as_number, 1.0),
         min_fps=reader.get("min_fps", as_number, None),
         gray_range=reader.get("gray_range", as_range, None),
         details=reader.get("details", as_object, {}),

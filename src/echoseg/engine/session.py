@@ -47,7 +47,7 @@ def frame_result(logits: Float32, config: ModelConfig, geometry: Geometry, where
         )
     if not np.isfinite(logits).all():
         raise ModelError(f"model {config.title}: values that are not finite on {where}; export or download it again")
-    probabilities = activate(logits, config.activation)
+    probabilities = activate(logits / np.float32(config.temperature), config.activation)
     labels = labels_of(probabilities)
     inside = geometry.content_box
     confidence = expected_dice(lv_channel(probabilities)[inside], labels[inside] == Structure.LV)

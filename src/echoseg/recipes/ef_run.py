@@ -30,8 +30,9 @@ from echoseg.methods.ef.distilled import DistilledEf
 from echoseg.methods.ef.guided import GuidedEf
 from echoseg.recipes.base import without_pretrained
 from echoseg.recipes.ef_base import EfDataConfig, EfRunConfig, ef_config_from_json
+from echoseg.recipes.finished import RUN_FILE, LoadedRun, load_run, read_record
 from echoseg.recipes.labels import split_labels
-from echoseg.recipes.run import RUN_FILE, LoadedRun, build_fabric, cines_text, load_run, read_record
+from echoseg.recipes.run import build_fabric, cines_text
 from echoseg.recipes.stores import Progress, Stores
 from echoseg.train import BEST, EfValidator, Goal, Training, load_checkpoint
 

@@ -8,7 +8,7 @@ import logging
 import platform
 import subprocess
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -21,20 +21,20 @@ from echoseg.cine import Structure
 from echoseg.data import CineStore, ClipStream, MixedStream, StreamConfig, beat_step_s, is_pair_of_stills
 from echoseg.datasets import Dataset, open_dataset
 from echoseg.engine import ModelConfig, Temporal, mean_gray
-from echoseg.errors import ModelError, UsageError
+from echoseg.errors import UsageError
 from echoseg.export import Card, export_method
 from echoseg.io import atomic_write_text
 from echoseg.methods import Method, build_method
 from echoseg.methods.ef import EF_METHODS
-from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
+from echoseg.recipes.base import RunConfig
 from echoseg.recipes.ef_base import EfRunConfig
+from echoseg.recipes.finished import RUN_FILE, calibrate_run, load_run, read_record, read_temperature
 from echoseg.recipes.initial import InitialWeights
 from echoseg.recipes.labels import split_labels, unlabelled_cines
 from echoseg.recipes.stores import Progress, Stores
-from echoseg.train import BEST, TrainConfig, Training, Validator, load_checkpoint
+from echoseg.train import TrainConfig, Training, Validator
 from echoseg.version import __version__
 
-RUN_FILE = "run.json"
 MODEL_DIR = "model"
 
 
@@ -73,6 +73,8 @@ def train_run(
     else:
         training = build_training(config, stores, run_dir, device=device, progress=progress, also=more)
     training.fit(resume=resume)
+    if isinstance(config, RunConfig):
+        calibrate_run(run_dir, stores)
     return export_run(run_dir, run_dir / MODEL_DIR)
 
 
@@ -96,45 +98,15 @@ def export_run(run_dir: Path, out: Path) -> Path:
         return export_ef_run(run_dir, record, out)
     run = load_run(run_dir, record)
     config, method, best = run.config, run.method, run.best
+    temperature = read_temperature(run_dir)
     export_method(
-        method, model_config(config, method, best), model_card(config, record, best), out, half=config.model.half
+        method,
+        replace(model_config(config, method, best), temperature=temperature),
+        model_card(config, record, best),
+        out,
+        half=config.model.half,
     )
     return out
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedRun:
-    """A run that was validated at least once.
-
-    Attributes:
-        config: its recipe.
-        record: content of its `run.json`.
-        best: its best checkpoint.
-        method: with the best weights.
-    """
-
-    config: RunConfig
-    record: Mapping[str, Any]
-    best: Mapping[str, Any]
-    method: Method
-
-
-def read_record(run_dir: Path) -> dict[str, Any]:
-    """Content of a run's `run.json`; ModelError where the folder holds no run."""
-    path = run_dir / RUN_FILE
-    if not path.is_file():
-        raise ModelError(f"{run_dir}: holds no {RUN_FILE}; give the folder that `echoseg train -o` wrote")
-    record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return record
-
-
-def load_run(run_dir: Path, record: Mapping[str, Any]) -> LoadedRun:
-    """The method of a run with its best weights; ModelError where there are none yet."""
-    config = config_from_json(record["config"])
-    best = load_checkpoint(run_dir / BEST)
-    method = build_method(config.method, without_pretrained(config.network))
-    method.load_state_dict(best["method"])
-    return LoadedRun(config, record, best, method)
 
 
 def build_training(

@@ -1,4 +1,4 @@
-"""Validation during training: Dice of the LV on ED and ES, at the network's size."""
+"""Validation: Dice of the LV on ED and ES, at the network's size, and how sure the network may be."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ import numpy as np
 import torch
 
 from echoseg.cine import Structure
-from echoseg.data import CineStore, beat_indices
+from echoseg.data import CineStore, StoredCine, beat_indices
 from echoseg.errors import InputError
 from echoseg.methods import Method
 from echoseg.metrics import dice
+from echoseg.train.temperature import fit_temperature
 
 
 @dataclass(frozen=True)
@@ -37,20 +38,34 @@ class Validator:
     @torch.no_grad()
     def __call__(self, method: Method, device: torch.device) -> dict[str, float]:
         """`val_dice`, and ED and ES apart."""
-        was_training = method.training
-        method.eval()
         scores: dict[str, list[float]] = {"ed": [], "es": []}
-        for cine in self.store:
-            if cine.ed_frame is None or cine.es_frame is None:
-                continue
-            index = beat_indices(cine.ed_frame, cine.es_frame, self.clip_length)
-            gray = torch.from_numpy(cine.frames[index]).float().div(255).sub(self.mean).div(self.std)
-            labels = predicted_lv(method(gray[None, :, None].to(device))[0])
-            for name, place, frame in (("ed", 0, cine.ed_frame), ("es", -1, cine.es_frame)):
-                scores[name].append(dice(labels[place], cine.masks[frame] == Structure.LV))
-        method.train(was_training)
+        for cine in self.store.labelled():
+            ends = self._end_logits(method, cine, device)
+            for name, frame, lv in zip(("ed", "es"), cine.ends, predicted_lv(ends), strict=True):
+                scores[name].append(dice(lv, cine.masks[frame] == Structure.LV))
         means = {f"val_dice_{name}": float(np.mean(values)) for name, values in scores.items() if values}
         return {"val_dice": float(np.mean([v for values in scores.values() for v in values])), **means}
+
+    @torch.no_grad()
+    def temperature(self, method: Method, cines: int = 200) -> float:
+        """What the logits have to be divided by to be no surer than they are right; of at most so many cines, spread over the store."""
+        labelled = self.store.labelled()
+        logits, labels = [], []
+        for cine in [labelled[i] for i in np.unique(np.linspace(0, len(labelled) - 1, cines).round().astype(int))]:
+            ends = self._end_logits(method, cine, torch.device("cpu"))
+            logits.append(ends.movedim(1, -1).reshape(-1, ends.shape[1]))
+            labels.append(torch.from_numpy(np.concatenate([cine.masks[frame].ravel() for frame in cine.ends])))
+        return fit_temperature(torch.cat(logits), torch.cat(labels))
+
+    def _end_logits(self, method: Method, cine: StoredCine, device: torch.device) -> torch.Tensor:
+        """Logits (2, K, S, S) of ED and ES, the two ends of a clip."""
+        was_training = method.training
+        method.eval()
+        index = beat_indices(*cine.ends, self.clip_length)
+        gray = torch.from_numpy(cine.frames[index]).float().div(255).sub(self.mean).div(self.std)
+        clip: torch.Tensor = method(gray[None, :, None].to(device))[0]
+        method.train(was_training)
+        return clip[[0, -1]]
 
 
 def predicted_lv(logits: torch.Tensor) -> np.ndarray[tuple[int, ...], np.dtype[np.bool_]]:
