@@ -14,25 +14,12 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
+
+from model_tables import adapt, label_halving, model_options, model_validation
+from table_text import Document, markdown, over_seeds, with_interval
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
-
-Document = dict[str, Any]
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """A Markdown table."""
-    lines = ["| " + " | ".join(header) + " |", "|" + "---|" * len(header)]
-    return "\n".join(lines + ["| " + " | ".join(row) + " |" for row in rows])
-
-
-def over_seeds(values: list[float], scale: float = 1.0, digits: int = 1) -> str:
-    """Mean, and the range over seeds where there are several."""
-    scaled = [scale * v for v in values]
-    mean = f"{sum(scaled) / len(scaled):.{digits}f}"
-    return mean if len(scaled) == 1 else f"{mean} ({min(scaled):.{digits}f} to {max(scaled):.{digits}f})"
 
 
 def echoforge_vs_framewise(document: Document) -> str:
@@ -69,77 +56,11 @@ def echoforge_vs_framewise(document: Document) -> str:
     return f"{markdown(header, rows)}\n\n{caption}"
 
 
-def model_validation(document: Document) -> str:
-    """The main numbers of the evaluation, and the cost."""
-    rows = [row for row in document["validation"]["table"] if row[0] != "LV Dice, ten frames ED..ES"]
-    calibration, unseen = document["calibration"], document["unseen_style"]
-    ece = ", ".join(f"{group.removeprefix('quality ')} {value:.3f}" for group, value in calibration["ece"].items())
-    finds = calibration["confidence"]
-    rows += [
-        ["Expected calibration error of the LV's probability", ece],
-        [f"Confidence finds Dice < 0.9 ({finds['n_low']} of {finds['n']} stills)", f"AUROC {finds['auroc']:.2f}"],
-        [
-            f"{unseen['patients']} simulated half beats of a style never trained on ({unseen['style']})",
-            f"LV Dice {100 * unseen['dice']:.1f} % (lowest {100 * unseen['lowest']:.1f}), EF bias {unseen['ef']['bias']:+.1f}, "
-            f"MAE {unseen['ef']['mae']:.1f} points",
-        ],
-        ["CPU time a frame, one core", f"{document['ms_per_frame_one_core']:.1f} ms"],
-    ]
-    table = markdown(["50 CAMUS validation patients, native size", "mean (95 % interval by patient)"], rows)
-    real = document["real_cine"]
-    ef = "no EF" if real["ef_percent"] is None else f"EF {real['ef_percent']:.0f} %"
-    return (
-        f"{table}\n\nOn pydicom's four-chamber cine of another machine, which has no expert masks: {real['frames']} frames, "
-        f"{real['empty_frames']} without a ventricle, {ef}, quality {real['quality']}."
-    )
-
-
-def model_options(document: Document) -> str:
-    """What could be done with a trained model at run time."""
-    names = {
-        "fp32": "as it ships: fp32 in ONNX Runtime",
-        "mirrored": "mean with the mirror image",
-        "two sizes": f"mean of {document['size']} and {document['second_size']} px",
-        "int8": "8-bit convolutions in ONNX Runtime",
-        "torch fp32": "torch, fp32",
-        "torch bf16": "torch, bf16",
-    }
-    rows = [
-        [names[key], *(f"{100 * found['dice'][part]:.2f}" for part in ("all", "ED", "ES")), f"{found['ratio']:.2f}"]
-        for key, found in document["options"].items()
-    ]
-    caption = (
-        f"{document['model']}, LV Dice (%) on the ED and ES stills of {document['patients']} CAMUS validation patients at native size, and time of the network relative to "
-        f"the first row (one core, {document['options']['fp32']['ms']:.1f} ms). Files: {document['megabytes']['fp32']:.1f} MB in fp32 (half of it as it ships), {document['megabytes']['int8']:.1f} MB in int8."
-    )
-    return f"{markdown(['option', 'all', 'ED', 'ES', 'time'], rows)}\n\n{caption}"
-
-
-def label_halving(document: Document) -> str:
-    """Mean teacher and control at every share of the labels."""
-    rows = []
-    for share, row in document["shares"].items():
-        cells = [f"{100 * row[kind]['dice']:.1f}" if kind in row else "" for kind in ("control", "mean teacher")]
-        rows.append([share, str(row["labelled"]), *cells, with_interval(row["gain"]) if "gain" in row else ""])
-    header = ["share of patients labelled", "patients", "labels alone", "mean teacher", "gain"]
-    caption = (
-        f"LV Dice (%) on the 50 CAMUS validation patients at native size, {document['steps']} steps, {len(document['seeds'])} seed(s), all from the weights of `{document['start']}`; "
-        "gains are paired by patient, with 95 % bootstrap intervals."
-    )
-    return f"{markdown(header, rows)}\n\n{caption}"
-
-
 def measured(
     name: str, page: str, build: Callable[[Document], str]
 ) -> dict[str, tuple[str, str, Callable[[Document], str]]]:
     """A table whose measurement takes hours: none before its JSON is there."""
     return {name: (page, name, build)} if (RESULTS / f"{name}.json").is_file() else {}
-
-
-def with_interval(found: Document, scale: float = 100.0) -> str:
-    """A mean difference with its 95 % interval."""
-    low, high = found["interval"]
-    return f"{scale * found['mean']:+.1f} ({scale * low:+.1f} to {scale * high:+.1f})"
 
 
 def simulator_time(document: Document) -> str:
@@ -347,6 +268,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     **measured("model_options_a4c", "docs/models.md", model_options),
     **measured("model_options_a4c-small", "docs/models.md", model_options),
     **measured("label_halving", "docs/models.md", label_halving),
+    **measured("adapt", "docs/models.md", adapt),
     "biplane": ("docs/measurements.md", "biplane", biplane),
     **{
         f"{name}_validation": (f"src/echoseg/models/{name}/card.md", f"{name}_validation", model_validation)

@@ -47,14 +47,14 @@ def shrunk(name: str, **data: object) -> RunConfig:
             | {"labelled_cines": budget}
             | data,
         ),
-        train=dataclasses.replace(config.train, steps=2, steps_per_epoch=1, precision="32-true"),
+        train=dataclasses.replace(config.train, steps=2, steps_per_epoch=1, precision="32-true", init=None),
     )
 
 
 @pytest.fixture
 def data_for(simulated_echonet, simulated_camus):
     """The simulated data set in the layout that a recipe was written for."""
-    return lambda name: simulated_camus if "camus" in name or name.startswith("a4c") else simulated_echonet
+    return lambda name: simulated_camus if "camus" in name or name.startswith(("a4c", "adapt")) else simulated_echonet
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +110,21 @@ def test_gray_statistics_of_the_training_cines_go_with_the_model(finished):
     model = Segmenter.load(run_dir / "model").config
     assert model.mean == pytest.approx(frames.mean(), abs=0.01)
     assert model.std == pytest.approx(frames.std(), rel=0.1)
+
+
+def test_a_setting_that_came_later_does_not_forbid_to_resume(finished, tmp_path):
+    """The record of an older version lacks it; its default is what that version did."""
+    config, data, run_dir = finished
+    shutil.copytree(run_dir, tmp_path / "old")
+    record = json.loads((run_dir / "run.json").read_text())
+    del record["config"]["train"]["init"], record["config"]["data"]["augment"]["strength"]
+    (tmp_path / "old" / "run.json").write_text(json.dumps(record))
+    train_run(config, data, tmp_path / "old", device="cpu", resume=True)
+    del record["config"]["train"]["seed"]
+    record["config"]["train"]["lr"] = 7.0
+    (tmp_path / "old" / "run.json").write_text(json.dumps(record))
+    with pytest.raises(UsageError, match=r"config\.train\.lr \(7\.0 before, .* now\) differs"):
+        train_run(config, data, tmp_path / "old", device="cpu", resume=True)
 
 
 def test_exporting_a_run_again_gives_the_same_bytes(finished, tmp_path):

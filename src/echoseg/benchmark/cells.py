@@ -23,7 +23,7 @@ from echoseg.errors import InputError, UsageError
 from echoseg.io import atomic_write_text
 from echoseg.recipes.base import RunConfig
 from echoseg.recipes.ef_base import EfRunConfig
-from echoseg.recipes.finished import RUN_FILE, load_run, read_record
+from echoseg.recipes.finished import RUN_FILE, as_of_today, load_run, read_record
 from echoseg.recipes.run import MODEL_DIR, first_difference, git_state, train_run
 from echoseg.recipes.stores import Stores
 from echoseg.recipes.suites import Cell
@@ -132,7 +132,7 @@ def finished(out: Path, cell: Cell, data: Record | None = None, have: Path | Non
         cure = "leave --have out, or give the records of this suite"
     try:
         record: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-        before, seen = without_stage(record["config"]), record["data"]
+        before, seen = without_stage(as_of_today(record["config"])), record["data"]
         fits = data is None or same_data(seen, data)
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{path}: cannot be read ({error}); {cure}") from error

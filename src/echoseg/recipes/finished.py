@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +12,9 @@ from typing import Any
 from echoseg.errors import ModelError
 from echoseg.io import atomic_write_text
 from echoseg.methods import Method, build_method
+from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
+from echoseg.recipes.ef_base import ef_config_from_json
 from echoseg.recipes.stores import Stores
 from echoseg.train import BEST, Validator, load_checkpoint
 
@@ -52,6 +55,16 @@ def load_run(run_dir: Path, record: Mapping[str, Any]) -> LoadedRun:
     method = build_method(config.method, without_pretrained(config.network))
     method.load_state_dict(best["method"])
     return LoadedRun(config, record, best, method)
+
+
+def as_of_today(config: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A configuration that was kept, with settings that came later at their defaults; unchanged where it cannot be read."""
+    read = ef_config_from_json if config.get("method") in EF_METHODS else config_from_json
+    try:
+        found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(read(config))))
+    except ModelError:
+        return config
+    return found
 
 
 def calibrate_run(run_dir: Path, stores: Stores) -> float:

@@ -28,7 +28,7 @@ from echoseg.methods import Method, build_method
 from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig
 from echoseg.recipes.ef_base import EfRunConfig
-from echoseg.recipes.finished import RUN_FILE, calibrate_run, load_run, read_record, read_temperature
+from echoseg.recipes.finished import RUN_FILE, as_of_today, calibrate_run, load_run, read_record, read_temperature
 from echoseg.recipes.initial import InitialWeights
 from echoseg.recipes.labels import split_labels, unlabelled_cines
 from echoseg.recipes.stores import Progress, Stores
@@ -326,9 +326,10 @@ def _claim(run_dir: Path, record: dict[str, Any], *, resume: bool) -> None:
         before = json.loads(path.read_text(encoding="utf-8"))
         if not resume:
             raise UsageError(f"{run_dir}: holds a run already; add --resume to continue it, or choose another folder")
-        for key in ("config", "data"):
-            if before.get(key) != record[key]:
-                changed = first_difference(before.get(key), record[key], key)
+        kept = {"config": as_of_today(before.get("config", {})), "data": before.get("data")}
+        for key, value in kept.items():
+            if value != record[key]:
+                changed = first_difference(value, record[key], key)
                 raise UsageError(
                     f"{run_dir}: {changed} differs from the interrupted run; repeat it as it was or start anew"
                 )

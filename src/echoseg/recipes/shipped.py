@@ -1,4 +1,4 @@
-"""The runs that made the models in `echoseg/models/`."""
+"""The runs that made the models in `echoseg/models/`, and the one that trains the first of them on."""
 
 from __future__ import annotations
 
@@ -62,6 +62,24 @@ def a4c_fine() -> RunConfig:
         train=replace(first.train, steps=5200, lr=1.5e-3, weight_decay=1e-2),
         model=replace(first.model, version="3", data=_CAMUS.replace("A quarter of", "A quarter, later an eighth of")),
     )
+
+
+def adapt() -> RunConfig:
+    """The shipped `a4c` trained on with your own labelled cines; --network.channels 1 where they hold the LV alone."""
+    shipped = a4c_fine()
+    return replace(
+        shipped,
+        data=replace(shipped.data, also_share=0.0),
+        train=replace(
+            shipped.train, steps=600, steps_per_epoch=20, lr=5e-4, warmup_steps=50, average=0.99, init="a4c"
+        ),
+        model=ModelInfo(
+            name="a4c-adapted",
+            summary="The shipped a4c, trained on with a user's own cines.",
+            licence="CC BY-NC-SA 4.0, that of a4c's weights, and that of the training data",
+            half=True,
+        ),
+    )  # fmt: skip
 
 
 def a4c_small() -> RunConfig:

@@ -1,0 +1,90 @@
+"""Tables of the shipped models, in their cards and in docs/models.md; `tables.py` writes them."""
+
+from __future__ import annotations
+
+from table_text import Document, markdown, with_interval
+
+
+def model_validation(document: Document) -> str:
+    """The main numbers of the evaluation, and the cost."""
+    rows = [row for row in document["validation"]["table"] if row[0] != "LV Dice, ten frames ED..ES"]
+    calibration, unseen = document["calibration"], document["unseen_style"]
+    ece = ", ".join(f"{group.removeprefix('quality ')} {value:.3f}" for group, value in calibration["ece"].items())
+    finds = calibration["confidence"]
+    rows += [
+        ["Expected calibration error of the LV's probability", ece],
+        [f"Confidence finds Dice < 0.9 ({finds['n_low']} of {finds['n']} stills)", f"AUROC {finds['auroc']:.2f}"],
+        [
+            f"{unseen['patients']} simulated half beats of a style never trained on ({unseen['style']})",
+            f"LV Dice {100 * unseen['dice']:.1f} % (lowest {100 * unseen['lowest']:.1f}), EF bias {unseen['ef']['bias']:+.1f}, "
+            f"MAE {unseen['ef']['mae']:.1f} points",
+        ],
+        [
+            "The stills as another machine might show them: strongest augmentation of the training",
+            f"LV Dice {100 * document['changed_stills']['dice']:.1f} %, below 0.8 in {100 * document['changed_stills']['low']:.1f} %",
+        ],
+        ["CPU time a frame, one core", f"{document['ms_per_frame_one_core']:.1f} ms"],
+    ]
+    table = markdown(["50 CAMUS validation patients, native size", "mean (95 % interval by patient)"], rows)
+    real = document["real_cine"]
+    ef = "no EF" if real["ef_percent"] is None else f"EF {real['ef_percent']:.0f} %"
+    return (
+        f"{table}\n\nOn pydicom's four-chamber cine of another machine, which has no expert masks: {real['frames']} frames, "
+        f"{real['empty_frames']} without a ventricle, {ef}, quality {real['quality']}."
+    )
+
+
+def model_options(document: Document) -> str:
+    """What could be done with a trained model at run time."""
+    names = {
+        "fp32": "as it ships: fp32 in ONNX Runtime",
+        "mirrored": "mean with the mirror image",
+        "two sizes": f"mean of {document['size']} and {document['second_size']} px",
+        "int8": "8-bit convolutions in ONNX Runtime",
+        "torch fp32": "torch, fp32",
+        "torch bf16": "torch, bf16",
+    }
+    rows = [
+        [names[key], *(f"{100 * found['dice'][part]:.2f}" for part in ("all", "ED", "ES")), f"{found['ratio']:.2f}"]
+        for key, found in document["options"].items()
+    ]
+    caption = (
+        f"{document['model']}, LV Dice (%) on the ED and ES stills of {document['patients']} CAMUS validation patients at native size, and time of the network relative to "
+        f"the first row (one core, {document['options']['fp32']['ms']:.1f} ms). Files: {document['megabytes']['fp32']:.1f} MB in fp32 (half of it as it ships), {document['megabytes']['int8']:.1f} MB in int8."
+    )
+    return f"{markdown(['option', 'all', 'ED', 'ES', 'time'], rows)}\n\n{caption}"
+
+
+def label_halving(document: Document) -> str:
+    """Mean teacher and control at every share of the labels."""
+    rows = []
+    for share, row in document["shares"].items():
+        cells = [f"{100 * row[kind]['dice']:.1f}" if kind in row else "" for kind in ("control", "mean teacher")]
+        rows.append([share, str(row["labelled"]), *cells, with_interval(row["gain"]) if "gain" in row else ""])
+    header = ["share of patients labelled", "patients", "labels alone", "mean teacher", "gain"]
+    caption = (
+        f"LV Dice (%) on the 50 CAMUS validation patients at native size, {document['steps']} steps, {len(document['seeds'])} seed(s), all from the weights of `{document['start']}`; "
+        "gains are paired by patient, with 95 % bootstrap intervals."
+    )
+    return f"{markdown(header, rows)}\n\n{caption}"
+
+
+def adapt(document: Document) -> str:
+    """The shipped model on a style that it has never seen, trained on and not."""
+    rows = []
+    for name, found in document["models"].items():
+        dice, ef = found["dice"], found["ef"]
+        low, high = dice["interval"]
+        rows.append(
+            [
+                name,
+                f"{100 * dice['mean']:.1f} ({100 * low:.1f} to {100 * high:.1f})",
+                f"{ef['bias']:+.1f}",
+                f"{ef['mae']:.1f}",
+            ]
+        )
+    caption = (
+        f"LV Dice (%), and EF against that of the true masks (points), on the stills of {document['test_patients']} simulated patients in the style `{document['style']}`; "
+        f"{document['patients']} others were labelled, {document['steps']} steps, one seed."
+    )
+    return f"{markdown(['weights', 'Dice', 'EF bias', 'EF error'], rows)}\n\n{caption}"
