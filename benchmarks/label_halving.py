@@ -29,6 +29,7 @@ from echoseg.methods.meanteacher import MeanTeacherConfig
 from echoseg.metrics import compare_paired
 from echoseg.recipes import DataConfig, ModelInfo, RunConfig
 from echoseg.recipes.run import train_run
+from echoseg.recipes.stores import Stores
 from echoseg.train import TrainConfig
 
 RESULT = Path(__file__).parent / "results" / "label_halving.json"
@@ -66,12 +67,12 @@ def cell(work: Path, kind: str, share: str, steps: int, seed: int) -> Path:
     return work / f"{kind}-{share}-{steps}-{seed}".replace("/", "of").replace(" ", "-")
 
 
-def run_cell(folder: Path, chosen: RunConfig, camus: Path) -> None:
+def run_cell(folder: Path, chosen: RunConfig, stores: Stores) -> None:
     """Train and evaluate one run unless its scores are there."""
     if (folder / "scores" / "evaluation.json").exists():
         return
-    model = train_run(chosen, camus, folder, device="cpu", resume=(folder / "run.json").exists())
-    evaluate_model(Segmenter.load(model, threads=1), open_dataset(camus), split="val", out=folder / "scores")
+    model = train_run(chosen, stores, folder, device="cpu", resume=(folder / "run.json").exists())
+    evaluate_model(Segmenter.load(model, threads=1), stores.dataset, split="val", out=folder / "scores")
 
 
 def dice_by_case(folder: Path) -> dict[str, float]:
@@ -121,14 +122,15 @@ def main() -> None:
     parser.add_argument("--only", choices=tuple(SHARES))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    patients = len(open_dataset(arguments.camus).cases("train"))
-    for share, part in SHARES.items():
+    stores = Stores(open_dataset(arguments.camus))
+    patients = len(stores.dataset.cases("train"))
+    for share, part in reversed(SHARES.items()):
         for kind in KINDS:
             if arguments.only not in (None, share) or (share == "1" and kind == "mean teacher"):
                 continue
             for seed in arguments.seeds:
                 chosen = config(kind, round(part * patients), arguments.steps, seed)
-                run_cell(cell(arguments.work, kind, share, arguments.steps, seed), chosen, arguments.camus)
+                run_cell(cell(arguments.work, kind, share, arguments.steps, seed), chosen, stores)
     document = summarise(arguments.work, patients, arguments.steps, arguments.seeds)
     RESULT.write_text(json.dumps(document, indent=1) + "\n")
 
