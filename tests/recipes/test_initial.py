@@ -129,10 +129,16 @@ def test_what_is_neither_run_nor_model_is_named(simulated_camus, tmp_path):
     with pytest.raises(UsageError, match=r"a regressor starts at what --network\.weights"):
         chosen = ef_recipe("css-ef-m-lite")
         dataclasses.replace(chosen, train=dataclasses.replace(chosen.train, init="a4c"))
-    broken = tmp_path / MODEL_FILE
-    broken.write_bytes(b"no graph at all")
-    with pytest.raises(ModelError, match="cannot be read"):
-        graph_weights(broken)
+    with pytest.raises(ModelError, match=r"some model: model\.onnx cannot be read"):
+        graph_weights(b"no graph at all", "some model")
+
+
+def test_a_model_that_was_changed_is_no_start(first, simulated_camus, tmp_path):
+    shutil.copytree(first / "model", tmp_path / "changed")
+    with (tmp_path / "changed" / MODEL_FILE).open("ab") as file:
+        file.write(b"changed")
+    with pytest.raises(ModelError, match="the file was changed or cut short"):
+        started(config(init=str(tmp_path / "changed")), simulated_camus, tmp_path / "run")
 
 
 def test_the_record_holds_what_the_run_started_from(first, simulated_camus, tmp_path):

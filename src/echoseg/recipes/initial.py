@@ -79,7 +79,8 @@ class InitialWeights:
             raise UsageError(f"--init {self.source}: a model folder starts a U-Net of single frames only; name a run")
         unet = UNet(config).eval()
         pairs = normalised_convolutions(unet, frames[:1])
-        self._fill(unet, unfolded(graph_weights(self.path), unet, pairs))
+        graph = graph_weights(find_model(self.source).read_weights(), self.source)
+        self._fill(unet, unfolded(graph, unet, pairs))
         measure_statistics([unet.get_submodule(name) for name in pairs.values()], unet, frames)
         self._fill(method, unet.state_dict())
 
@@ -112,12 +113,12 @@ def _ends(name: str) -> Iterator[str]:
     return (".".join(parts[i:]) for i in range(len(parts)))
 
 
-def graph_weights(path: Path) -> dict[str, Tensor]:
-    """Weights of an exported frame-wise network, fp32, by the names that they have in the method."""
+def graph_weights(graph: bytes, source: str) -> dict[str, Tensor]:
+    """Weights of an exported frame-wise network, fp32, by the names that they have in the method; `source` names it in messages."""
     try:
-        initializers = onnx.load(path).graph.initializer
-    except (OSError, ValueError, DecodeError) as error:
-        raise ModelError(f"{path}: cannot be read ({error}); export or download the model again") from error
+        initializers = onnx.load_from_string(graph).graph.initializer
+    except (ValueError, DecodeError) as error:
+        raise ModelError(f"{source}: {MODEL_FILE} cannot be read ({error}); export the model again") from error
     return {
         one.name.removeprefix(GRAPH_PREFIX).removesuffix(HALF): torch.from_numpy(
             onnx.numpy_helper.to_array(one).astype(np.float32)
