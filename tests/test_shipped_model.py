@@ -7,6 +7,7 @@ from scipy import ndimage
 
 from echoseg import Segmenter, measure_cine, open_dataset
 from echoseg.cine import Cine, Structure
+from echoseg.cli import main
 from echoseg.engine import find_model, list_models
 from echoseg.metrics import dice
 
@@ -29,6 +30,12 @@ def test_these_models_ship():
     assert {model.config.name: model.config.licence for model in list_models()} == LICENCES
 
 
+def test_info_lists_them(capsys):
+    assert main(["info"]) == 0
+    lines = capsys.readouterr().out.split("models:\n")[1].splitlines()
+    assert [line.split()[:2] for line in lines] == [[name, "version"] for name in LICENCES]
+
+
 @pytest.mark.parametrize("name", LICENCES)
 def test_weights_carry_licence_card_and_a_size_that_ships(name):
     folder = find_model(name)
@@ -36,6 +43,7 @@ def test_weights_carry_licence_card_and_a_size_that_ships(name):
     assert (folder.path / "model.onnx").stat().st_size <= 25e6
     assert set(folder.config.structures.values()) == {"LV", "MYOCARDIUM", "LA"}
     assert folder.config.gray_range is not None
+    assert 1 < folder.config.temperature < 2.5, "networks trained on hard labels are surer than right"
 
 
 def test_simulated_training_alone_finds_the_ventricle_of_a_real_heart():

@@ -80,8 +80,9 @@ def _text(document: dict[str, Any]) -> str:
         state = "installed" if installed else f"missing {absent}: pip install 'echoseg[{extra}]'"
         lines.append(f"  {extra:<8}{state}")
     lines += ["", "models:"]
+    width = max((len(model["name"]) for model in document["models"]), default=0)
     for model in document["models"]:
-        lines.append(f"  {model['name']:<8}{_model_line(model)}")
+        lines.append(f"  {model['name']:<{width}}  {_model_line(model)}")
     if not document["models"]:
         lines.append("  none ship with this installation; give a model folder with --model")
     return "\n".join(lines)

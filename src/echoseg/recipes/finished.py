@@ -80,7 +80,8 @@ def calibrate_run(run_dir: Path, stores: Stores) -> float:
     run = load_run(run_dir, read_record(run_dir))
     data, notes = run.config.data, run.best["notes"]
     store = stores.load("val", data.size, data.resize).labelled()
-    temperature = Validator(store, data.clip_length, notes["mean"], notes["std"]).temperature(run.method)
+    check = Validator(store, data.clip_length, notes["mean"], notes["std"])
+    temperature = round(check.temperature(run.method), 4)
     document = {"temperature": temperature, "fingerprint": stores.dataset.fingerprint(), "cines": len(store)}
     atomic_write_text(run_dir / CALIBRATION_FILE, json.dumps(document, indent=2) + "\n")
     return temperature
