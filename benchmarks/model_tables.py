@@ -10,10 +10,15 @@ def model_validation(document: Document) -> str:
     rows = [row for row in document["validation"]["table"] if row[0] != "LV Dice, ten frames ED..ES"]
     calibration, unseen = document["calibration"], document["unseen_style"]
     ece = ", ".join(f"{group.removeprefix('quality ')} {value:.3f}" for group, value in calibration["ece"].items())
-    finds = calibration["confidence"]
+    finds, doubtful = calibration["confidence"], calibration["doubtful"]
     rows += [
         ["Expected calibration error of the LV's probability", ece],
         [f"Confidence finds Dice < 0.9 ({finds['n_low']} of {finds['n']} stills)", f"AUROC {finds['auroc']:.2f}"],
+        [
+            f"Doubtful stills ({doubtful['n']}, {doubtful['n_low']} of them with Dice < 0.9), and the others",
+            f"LV Dice {100 * doubtful['dice']:.1f} %, and {100 * doubtful['dice_of_others']:.1f} % at a mean confidence of "
+            f"{100 * doubtful['confidence_of_others']:.1f} %",
+        ],
         [
             f"{unseen['patients']} simulated half beats of a style never trained on ({unseen['style']})",
             f"LV Dice {100 * unseen['dice']:.1f} % (lowest {100 * unseen['lowest']:.1f}), EF bias {unseen['ef']['bias']:+.1f}, "

@@ -67,10 +67,19 @@ def calibration(segmenter: Segmenter, camus: Path) -> dict:
             confidences.append(result.confidence)
             scores.append(dice(result.mask == Structure.LV, truth))
     low = [score < LOW_DICE for score in scores]
+    doubtful = np.array(confidences) < segmenter.config.doubtful_below
+    rest = np.array(scores)[~doubtful]
     return {
         "ece": {group: diagram.ece for group, diagram in diagrams.items()},
         "bins": [[one.probability, one.frequency, one.count] for one in diagrams["all"].bins if one.count],
         "confidence": {"auroc": auroc([-value for value in confidences], low), "n_low": sum(low), "n": len(low)},
+        "doubtful": {
+            "n": int(doubtful.sum()),
+            "n_low": int((doubtful & low).sum()),
+            "dice": float(np.mean(np.array(scores)[doubtful])),
+            "dice_of_others": float(rest.mean()),
+            "confidence_of_others": float(np.array(confidences)[~doubtful].mean()),
+        },
     }
 
 

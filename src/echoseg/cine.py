@@ -285,6 +285,7 @@ class Segmentation:
             did not come from a model.
         model: name and version of the model, or where the masks came from.
         beyond_training: sentences that say in what the cine differs from everything that the model learned on.
+        doubtful_below: confidence under which a frame is doubtful, as the model's validation says; None = not known.
     """
 
     meta: CineMeta
@@ -292,6 +293,7 @@ class Segmentation:
     confidence: Float32 | None
     model: str
     beyond_training: tuple[str, ...] = ()
+    doubtful_below: float | None = None
 
     def __post_init__(self) -> None:
         source = self.meta.source

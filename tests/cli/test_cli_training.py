@@ -140,13 +140,15 @@ def test_export_fits_how_sure_a_model_is_to_other_data(echoseg, simulated_echone
         "32-true",
     )
     assert echoseg("train", "framewise", "--data", simulated_echonet, "-o", run, "--device", "cpu", *small).code == 0
-    (run / "calibration.json").write_text('{"temperature": 2.5}')
+    (run / "calibration.json").write_text('{"temperature": 2.5, "doubtful_below": 0.7}')
     assert "temperature" not in echoseg("export", run, "-o", tmp_path / "as-it-was").out
-    assert Segmenter.load(tmp_path / "as-it-was").config.temperature == 2.5
+    before = Segmenter.load(tmp_path / "as-it-was").config
+    assert (before.temperature, before.doubtful_below) == (2.5, 0.7)
     answer = echoseg("export", run, "-o", tmp_path / "fitted", "--calibrate", simulated_echonet)
-    fitted = Segmenter.load(tmp_path / "fitted").config.temperature
-    assert answer.out.startswith(f"temperature  {fitted:.2f}\n")
-    assert fitted == Segmenter.load(run / "model").config.temperature != 2.5
+    fitted, after_training = Segmenter.load(tmp_path / "fitted").config, Segmenter.load(run / "model").config
+    assert answer.out.startswith(f"temperature  {fitted.temperature:.2f}\n")
+    assert fitted.temperature == after_training.temperature != 2.5
+    assert fitted.doubtful_below == after_training.doubtful_below != 0.7
 
 
 def test_demo_writes_into_a_folder_of_its_own_by_default(echoseg, monkeypatch):

@@ -150,6 +150,15 @@ def test_doubt_at_ed_or_es_counts_even_if_it_is_a_single_frame():
     assert _reasons(_masks(), confidence) == (REVIEW, "low confidence at ED or ES: frames 10")
 
 
+def test_a_model_may_say_what_is_doubtful():
+    confidence = np.full(60, 0.91, np.float32)
+    sure = _segmentation(_masks(), confidence)
+    assert measure_cine(sure).quality.flag is PASS
+    quality = measure_cine(replace(sure, doubtful_below=0.92)).quality
+    assert quality.flag is REVIEW
+    assert quality.reasons[0] == "low confidence: 100% of frames below 0.92"
+
+
 def test_several_components():
     masks = _masks()
     masks[:20, 2:12, 2:12] = 1

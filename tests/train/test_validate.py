@@ -86,6 +86,6 @@ def test_the_temperature_is_what_a_network_is_too_sure_by():
     """Right at 7 of 8 pixels: the honest logit is log 7."""
     check, method = validator(stored_cine("a"), stored_cine("b", ed_frame=9, es_frame=1)), OftenWrong()
     method.sureness = 3.0
-    assert check.temperature(method) == pytest.approx(3 / np.log(7), rel=0.01)
+    assert check.calibrate(method).temperature == pytest.approx(3 / np.log(7), rel=0.01)
     method.sureness = 1.0
-    assert check.temperature(method, cines=1) == pytest.approx(1 / np.log(7), rel=0.01)
+    assert check.calibrate(method, cines=1).temperature == pytest.approx(1 / np.log(7), rel=0.01)

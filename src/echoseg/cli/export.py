@@ -39,8 +39,8 @@ def run(args: Sequence[str]) -> int:
     from echoseg.recipes.stores import Stores
 
     if options.calibrate is not None:
-        temperature = calibrate_run(options.run, Stores(open_dataset(options.calibrate)))
-        say(f"temperature  {temperature:.2f}")
+        sure = calibrate_run(options.run, Stores(open_dataset(options.calibrate)))
+        say(f"temperature  {sure.temperature:.2f}\ndoubtful     below a confidence of {sure.doubtful_below:.2f}")
     folder = export_run(options.run, options.out)
     say(f"model  {printable(str(folder))}")
     return 0

@@ -175,6 +175,7 @@ class _Studies:
             confidence,
             str(document["model"]),
             tuple(document.get("beyond_training", ())),
+            document.get("doubtful_below"),
         )
         return segmentation, measure_cine(segmentation, context=context)
 

@@ -26,7 +26,7 @@ from echoseg.clinical.frames import METHODS, FrameMeasure, FrameSeries, measure_
 from echoseg.clinical.indices import Indices, measure_cine, with_regressed
 from echoseg.clinical.measures import BeatMeasures, ContourStrain, Measured, Measures, ReferenceRange, Rhythm
 from echoseg.clinical.outline import Outline, find_outline
-from echoseg.clinical.quality import Quality, QualityFlag, QualityLimits, area_jitter, assess
+from echoseg.clinical.quality import Quality, QualityFlag, QualityLimits, area_jitter, assess, doubtful_below
 from echoseg.clinical.regressed import RegressedEf
 
 __all__ = [
@@ -60,6 +60,7 @@ __all__ = [
     "area_length_biplane",
     "assess",
     "biplane_ejection",
+    "doubtful_below",
     "ef_percent",
     "ejections",
     "find_beats",

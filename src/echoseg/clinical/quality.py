@@ -43,7 +43,7 @@ class QualityLimits:
     """Where trust ends.
 
     Attributes:
-        confidence: confidence under which a frame is doubtful.
+        confidence: confidence under which a frame is doubtful, where the model does not say (`Segmentation.doubtful_below`).
         doubtful_share: share of doubtful frames that calls for a review.
         failing_confidence: median confidence under which the cine fails.
         empty_share: share of empty frames that calls for a review.
@@ -105,7 +105,7 @@ def assess(
         context: what is known of the cine beside its masks.
     """
     findings = [
-        *_judge_confidence(segmentation.confidence, series, beats, limits),
+        *_judge_confidence(segmentation, series, beats, limits),
         *_judge_masks(series, limits),
         *_judge_shape(series, limits),
         *((QualityFlag.REVIEW, f"beyond the training data: {sentence}") for sentence in segmentation.beyond_training),
@@ -120,22 +120,29 @@ def assess(
     return Quality(flag, tuple(reason for _, reason in findings))
 
 
+def doubtful_below(segmentation: Segmentation, limits: QualityLimits = DEFAULT_LIMITS) -> float:
+    """Confidence under which a frame of a segmentation is doubtful."""
+    own = segmentation.doubtful_below
+    return limits.confidence if own is None else own
+
+
 def _judge_confidence(
-    confidence: np.ndarray[tuple[int], np.dtype[np.float32]] | None,
+    segmentation: Segmentation,
     series: FrameSeries,
     beats: Sequence[Beat],
     limits: QualityLimits,
 ) -> Iterator[_Finding]:
     drawn = series.area_mm2 > 0
+    confidence, limit = segmentation.confidence, doubtful_below(segmentation, limits)
     if confidence is None or not drawn.any():
         return
     median = float(np.median(confidence[drawn]))
-    doubtful = confidence < limits.confidence
+    doubtful = confidence < limit
     share = float(doubtful[drawn].mean())
     if median < limits.failing_confidence:
         yield QualityFlag.FAIL, f"low confidence: median {median:.2f} over the cine"
     elif share > limits.doubtful_share:
-        yield QualityFlag.REVIEW, f"low confidence: {share:.0%} of frames below {limits.confidence:.2f}"
+        yield QualityFlag.REVIEW, f"low confidence: {share:.0%} of frames below {limit:.2f}"
     at_instants = sorted({f for beat in beats for f in (beat.ed_frame, beat.es_frame) if doubtful[f]})
     if at_instants:
         yield QualityFlag.REVIEW, f"low confidence at ED or ES: frames {', '.join(map(str, at_instants))}"

@@ -86,6 +86,7 @@ class ModelConfig:
         licence: licence of the weights.
         sha256: file name -> checksum.
         temperature: logits are divided by it before they become probabilities; above 1 for a network that is surer than right.
+        doubtful_below: confidence that all but a few frames of the validation data reach; a frame below it is doubtful. None = not known.
         min_fps: lowest frame rate of the training data; slower cines are flagged. None = no limit.
         gray_range: darkest and brightest image of the training, as the mean gray value (0..1) of its pixels that are not black; a cine
             outside is flagged. None = no limit.
@@ -106,6 +107,7 @@ class ModelConfig:
     licence: str = "unknown"
     sha256: Mapping[str, str] = field(default_factory=dict)
     temperature: float = 1.0
+    doubtful_below: float | None = None
     min_fps: float | None = None
     gray_range: tuple[float, float] | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
@@ -121,6 +123,8 @@ class ModelConfig:
             raise ModelError(f"normalisation mean={self.mean} std={self.std}: must be finite and std positive")
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ModelError(f"temperature={self.temperature}: must be a positive number")
+        if self.doubtful_below is not None and not 0 <= self.doubtful_below <= 1:
+            raise ModelError(f"doubtful_below={self.doubtful_below}: must be from 0 to 1, or null")
         if self.min_fps is not None and not (math.isfinite(self.min_fps) and self.min_fps > 0):
             raise ModelError(f"min_fps={self.min_fps}: must be positive or null")
         if self.gray_range is not None and not 0 <= self.gray_range[0] < self.gray_range[1] <= 1:
@@ -185,6 +189,7 @@ class ModelConfig:
             "sha256": dict(sorted(self.sha256.items())),
             "licence": self.licence,
             "temperature": self.temperature,
+            "doubtful_below": self.doubtful_below,
             "min_fps": self.min_fps,
             "gray_range": None if self.gray_range is None else list(self.gray_range),
             "details": dict(self.details),
@@ -212,6 +217,7 @@ _KEYS = {
     "sha256",
     "licence",
     "temperature",
+    "doubtful_below",
     "min_fps",
     "gray_range",
     "details",
@@ -239,6 +245,7 @@ def _model_config(cls: type[ModelConfig], reader: ConfigReader) -> ModelConfig:
         licence=reader.get("licence", as_text, "unknown"),
         sha256=reader.get("sha256", lambda v: {k: as_text(h) for k, h in as_object(v).items()}),
         temperature=reader.get("temperature", as_number, 1.0),
+        doubtful_below=reader.get("doubtful_below", as_number, None),
         min_fps=reader.get("min_fps", as_number, None),
         gray_range=reader.get("gray_range", as_range, None),
         details=reader.get("details", as_object, {}),

@@ -93,7 +93,8 @@ class Segmenter:
         meta = source.meta  # a decoder may know more after the last frame than before the first
         meta = replace(meta, warnings=(*meta.warnings, *self._warnings(meta)))
         beyond = tuple(self._beyond_training(meta, float(np.median(grays))))
-        return Segmentation(meta, masks, np.array(confidence, np.float32), self.config.title, beyond)
+        confidences = np.array(confidence, np.float32)
+        return Segmentation(meta, masks, confidences, self.config.title, beyond, self.config.doubtful_below)
 
     def _warnings(self, meta: CineMeta) -> Iterator[str]:
         temporal = self.config.temporal

@@ -16,7 +16,7 @@ from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig, config_from_json, without_pretrained
 from echoseg.recipes.ef_base import ef_config_from_json
 from echoseg.recipes.stores import Stores
-from echoseg.train import BEST, Validator, load_checkpoint
+from echoseg.train import BEST, Calibration, Validator, load_checkpoint
 
 RUN_FILE = "run.json"
 CALIBRATION_FILE = "calibration.json"
@@ -67,27 +67,26 @@ def as_of_today(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return found
 
 
-def calibrate_run(run_dir: Path, stores: Stores) -> float:
-    """Fit the temperature of a run's best weights on the validation cines, and keep it in the run's folder.
+def calibrate_run(run_dir: Path, stores: Stores) -> Calibration:
+    """Fit to the validation cines how sure a run's best weights may be, and keep it in the run's folder.
 
     Args:
         run_dir: folder of a run that was validated at least once.
         stores: the data, those of the run or of the place where its model will be used.
-
-    Returns:
-        What the logits are to be divided by.
     """
     run = load_run(run_dir, read_record(run_dir))
     data, notes = run.config.data, run.best["notes"]
-    store = stores.load("val", data.size, data.resize).labelled()
-    check = Validator(store, data.clip_length, notes["mean"], notes["std"])
-    temperature = round(check.temperature(run.method), 4)
-    document = {"temperature": temperature, "fingerprint": stores.dataset.fingerprint(), "cines": len(store)}
+    store = stores.load("val", data.size, data.resize)
+    found = Validator(store, data.clip_length, notes["mean"], notes["std"]).calibrate(run.method)
+    document = {**dataclasses.asdict(found), "fingerprint": stores.dataset.fingerprint()}
     atomic_write_text(run_dir / CALIBRATION_FILE, json.dumps(document, indent=2) + "\n")
-    return temperature
+    return found
 
 
-def read_temperature(run_dir: Path) -> float:
-    """The temperature that was fitted for a run, 1 where none was."""
+def read_calibration(run_dir: Path) -> Calibration:
+    """What was fitted for a run; that of a run without any changes nothing."""
     path = run_dir / CALIBRATION_FILE
-    return float(json.loads(path.read_text(encoding="utf-8"))["temperature"]) if path.is_file() else 1.0
+    if not path.is_file():
+        return Calibration()
+    document = json.loads(path.read_text(encoding="utf-8"))
+    return Calibration(document["temperature"], document["doubtful_below"])

@@ -28,7 +28,7 @@ from echoseg.methods import Method, build_method
 from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig
 from echoseg.recipes.ef_base import EfRunConfig
-from echoseg.recipes.finished import RUN_FILE, as_of_today, calibrate_run, load_run, read_record, read_temperature
+from echoseg.recipes.finished import RUN_FILE, as_of_today, calibrate_run, load_run, read_calibration, read_record
 from echoseg.recipes.initial import InitialWeights
 from echoseg.recipes.labels import split_labels, unlabelled_cines
 from echoseg.recipes.stores import Progress, Stores
@@ -98,10 +98,10 @@ def export_run(run_dir: Path, out: Path) -> Path:
         return export_ef_run(run_dir, record, out)
     run = load_run(run_dir, record)
     config, method, best = run.config, run.method, run.best
-    temperature = read_temperature(run_dir)
+    sure = read_calibration(run_dir)
     export_method(
         method,
-        replace(model_config(config, method, best), temperature=temperature),
+        replace(model_config(config, method, best), temperature=sure.temperature, doubtful_below=sure.doubtful_below),
         model_card(config, record, best),
         out,
         half=config.model.half,

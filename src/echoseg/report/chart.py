@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from echoseg.cine import Float64, Segmentation
-from echoseg.clinical import Beat, Indices, QualityLimits, VolumeCurve
+from echoseg.clinical import Beat, Indices, VolumeCurve, doubtful_below
 from echoseg.report.shapes import Anchor, Box, Dot, Drawing, Point, Shape, Stroke, Strokes, Words
 from echoseg.report.text import UNIT_LABELS, volume_text
 
@@ -110,7 +110,7 @@ def curve_chart(segmentation: Segmentation, indices: Indices) -> CurveChart:
         *_marks(indices, time, y),
     ]
     if confidence is not None:
-        shapes += _confidence(np.asarray(confidence, np.float64), strip_top)
+        shapes += _confidence(np.asarray(confidence, np.float64), doubtful_below(segmentation), strip_top)
     label = f"Volume of the left ventricle in {curve.unit} over time"
     heights = tuple(round(y(value), 1) if math.isfinite(value) else None for value in curve.values.tolist())
     return CurveChart(Drawing(WIDTH, bottom + AXIS_HEIGHT, label, tuple(shapes)), heights)
@@ -186,9 +186,9 @@ def _envelope(values: Float64, run: NDArray[np.intp]) -> NDArray[np.intp]:
     return np.unique(np.array([run[0], *np.ravel(extremes), run[-1]]))
 
 
-def _confidence(confidence: Float64, top: float) -> Iterator[Shape]:
-    bottom, limit = top + STRIP_HEIGHT, QualityLimits().confidence
-    yield Words("label", 0, top - 13, f"Confidence of each frame (line: {limit:g})")
+def _confidence(confidence: Float64, limit: float, top: float) -> Iterator[Shape]:
+    bottom = top + STRIP_HEIGHT
+    yield Words("label", 0, top - 13, f"Confidence of each frame (line: {limit:.2g})")
     for value in (0.0, 1.0):
         yield Words("tick", LEFT - 8, bottom - value * STRIP_HEIGHT + 4, f"{value:g}", "end")
     lowest = [float(part.min()) for part in np.array_split(confidence, min(len(confidence), MAX_POINTS // 3))]

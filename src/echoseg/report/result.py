@@ -78,6 +78,7 @@ def result_document(segmentation: Segmentation, indices: Indices, *, licence: st
         "measures": _measures(indices.extras),
         "quality": {"flag": indices.quality.flag.value, "reasons": list(indices.quality.reasons)},
         "beyond_training": list(segmentation.beyond_training),
+        "doubtful_below": segmentation.doubtful_below,
         "warnings": list(all_warnings(segmentation, indices)),
         "frames": _frames(segmentation, indices),
     }

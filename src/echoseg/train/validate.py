@@ -12,7 +12,7 @@ from echoseg.data import CineStore, StoredCine, beat_indices
 from echoseg.errors import InputError
 from echoseg.methods import Method
 from echoseg.metrics import dice
-from echoseg.train.temperature import fit_temperature
+from echoseg.train.calibration import Calibration, calibrate
 
 
 @dataclass(frozen=True)
@@ -47,15 +47,13 @@ class Validator:
         return {"val_dice": float(np.mean([v for values in scores.values() for v in values])), **means}
 
     @torch.no_grad()
-    def temperature(self, method: Method, cines: int = 200) -> float:
-        """What the logits have to be divided by to be no surer than they are right; of at most so many cines, spread over the store."""
+    def calibrate(self, method: Method, cines: int = 200) -> Calibration:
+        """How sure a method may be, from at most so many cines, spread over the store."""
         labelled = self.store.labelled()
-        logits, labels = [], []
-        for cine in [labelled[i] for i in np.unique(np.linspace(0, len(labelled) - 1, cines).round().astype(int))]:
-            ends = self._end_logits(method, cine, torch.device("cpu"))
-            logits.append(ends.movedim(1, -1).reshape(-1, ends.shape[1]))
-            labels.append(torch.from_numpy(np.concatenate([cine.masks[frame].ravel() for frame in cine.ends])))
-        return fit_temperature(torch.cat(logits), torch.cat(labels))
+        chosen = [labelled[i] for i in np.unique(np.linspace(0, len(labelled) - 1, cines).round().astype(int))]
+        logits = [self._end_logits(method, cine, torch.device("cpu")) for cine in chosen]
+        masks = [np.stack([cine.masks[frame] for frame in cine.ends]) for cine in chosen]
+        return calibrate(torch.cat(logits), torch.from_numpy(np.concatenate(masks)))
 
     def _end_logits(self, method: Method, cine: StoredCine, device: torch.device) -> torch.Tensor:
         """Logits (2, K, S, S) of ED and ES, the two ends of a clip."""
