@@ -64,6 +64,8 @@ def label_halving(document: Document) -> str:
     """Mean teacher and control at every share of the labels."""
     rows = []
     for share, row in document["shares"].items():
+        if "control" not in row:
+            continue  # not run yet
         cells = [f"{100 * row[kind]['dice']:.1f}" if kind in row else "" for kind in ("control", "mean teacher")]
         rows.append([share, str(row["labelled"]), *cells, with_interval(row["gain"]) if "gain" in row else ""])
     header = ["share of patients labelled", "patients", "labels alone", "mean teacher", "gain"]
@@ -89,7 +91,7 @@ def adapt(document: Document) -> str:
             ]
         )
     caption = (
-        f"LV Dice (%), and EF against that of the true masks (points), on the stills of {document['test_patients']} simulated patients in the style `{document['style']}`; "
+        f"LV Dice (%), and EF against that of the true masks (points), on the stills of both views of {document['test_patients']} simulated patients in the style `{document['style']}`; "
         f"{document['patients']} others were labelled, {document['steps']} steps, one seed."
     )
     return f"{markdown(['weights', 'Dice', 'EF bias', 'EF error'], rows)}\n\n{caption}"
