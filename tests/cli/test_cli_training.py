@@ -44,6 +44,12 @@ def test_every_recipe_lists_its_flags(echoseg, name):
         assert flag in answer.out
 
 
+def test_first_weights_are_named_in_short_or_in_full(echoseg, trained):
+    for flag in ("--init", "--train.init"):
+        assert echoseg("train", "framewise", "--data", "d", "-o", "r", flag, "other/run").code == 0
+    assert [config.train.init for config, *_ in trained] == ["other/run"] * 2
+
+
 def test_defaults_are_the_recipe(echoseg, trained):
     answer = echoseg("train", "echoforge-lite", "--data", "d", "-o", "r")
     assert answer.code == 0

@@ -159,6 +159,12 @@ def test_a_model_may_say_what_is_doubtful():
     assert quality.reasons[0] == "low confidence: 100% of frames below 0.92"
 
 
+def test_a_model_that_is_never_sure_is_not_trusted_for_it():
+    unsure = replace(_segmentation(_masks(), np.full(60, 0.7, np.float32)), doubtful_below=0.5)
+    quality = measure_cine(unsure).quality
+    assert (quality.flag, quality.reasons[0]) == (REVIEW, "low confidence: 100% of frames below 0.80")
+
+
 def test_several_components():
     masks = _masks()
     masks[:20, 2:12, 2:12] = 1

@@ -17,8 +17,9 @@ from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.recipes import EF_RECIPES, DataConfig, EfRunConfig, RunConfig, ef_recipe, recipe
 from echoseg.recipes.ef_base import EfDataConfig, ef_config_from_json
 from echoseg.recipes.ef_run import MaskMaker, build_ef_training
-from echoseg.recipes.finished import load_run, read_record
+from echoseg.recipes.finished import calibrate_run, load_run, read_record
 from echoseg.recipes.run import build_training, export_run, run_record, train_run
+from echoseg.recipes.stores import Stores
 from echoseg.train import TrainConfig
 
 SIDE, LABELLED = 32, 2
@@ -141,6 +142,11 @@ def test_student_and_teacher_begin_with_the_weights_of_stage_two(runs, simulated
     for name, value in training.method.teacher.state_dict().items():
         assert torch.equal(value, trained[f"net.{name}"])
     assert torch.equal(training.method.net.fc.weight, trained["net.fc.weight"])
+
+
+def test_a_regressor_has_nothing_to_calibrate(runs, simulated_echonet):
+    with pytest.raises(UsageError, match="regresses the ejection fraction and has no probabilities"):
+        calibrate_run(runs["m"], Stores(open_dataset(simulated_echonet)))
 
 
 def test_masks_are_those_of_stage_one_on_every_frame(runs, simulated_echonet):

@@ -43,7 +43,7 @@ class QualityLimits:
     """Where trust ends.
 
     Attributes:
-        confidence: confidence under which a frame is doubtful, where the model does not say (`Segmentation.doubtful_below`).
+        confidence: confidence under which a frame is doubtful, whatever the model says (`Segmentation.doubtful_below`).
         doubtful_share: share of doubtful frames that calls for a review.
         failing_confidence: median confidence under which the cine fails.
         empty_share: share of empty frames that calls for a review.
@@ -121,9 +121,11 @@ def assess(
 
 
 def doubtful_below(segmentation: Segmentation, limits: QualityLimits = DEFAULT_LIMITS) -> float:
-    """Confidence under which a frame of a segmentation is doubtful."""
-    own = segmentation.doubtful_below
-    return limits.confidence if own is None else own
+    """Confidence under which a frame of a segmentation is doubtful: the model's own limit can only be the stricter one.
+
+    Otherwise a poor model, unsure of its own validation frames, would be trusted where a good one is not.
+    """
+    return max(limits.confidence, segmentation.doubtful_below or 0.0)
 
 
 def _judge_confidence(

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from echoseg.errors import ModelError
+from echoseg.errors import ModelError, UsageError
 from echoseg.io import atomic_write_text
 from echoseg.methods import Method, build_method
 from echoseg.methods.ef import EF_METHODS
@@ -73,8 +73,14 @@ def calibrate_run(run_dir: Path, stores: Stores) -> Calibration:
     Args:
         run_dir: folder of a run that was validated at least once.
         stores: the data, those of the run or of the place where its model will be used.
+
+    Raises:
+        UsageError: the run is that of a network that draws no masks.
     """
-    run = load_run(run_dir, read_record(run_dir))
+    record = read_record(run_dir)
+    if record["config"].get("method") in EF_METHODS:
+        raise UsageError(f"{run_dir}: regresses the ejection fraction and has no probabilities; leave --calibrate out")
+    run = load_run(run_dir, record)
     data, notes = run.config.data, run.best["notes"]
     store = stores.load("val", data.size, data.resize)
     found = Validator(store, data.clip_length, notes["mean"], notes["std"]).calibrate(run.method)
