@@ -18,7 +18,8 @@ from echoseg.methods.meanteacher import MeanTeacherConfig
 from echoseg.recipes import DataConfig, RunConfig, ef_recipe, recipe
 from echoseg.recipes.initial import InitialWeights, graph_weights
 from echoseg.recipes.run import build_training, train_run
-from echoseg.train import TrainConfig
+from echoseg.train import BEST, TrainConfig
+from echoseg.train.checkpoint import FORMAT
 
 SMALL = FrameWiseConfig("resnet10t", stages=2, decoder=(16, 8), channels=4)
 
@@ -152,3 +153,51 @@ def test_the_record_holds_what_the_run_started_from(first, simulated_camus, tmp_
         file.write(b"changed")
     with pytest.raises(UsageError, match=r"data\.init \(.* before, .* now\) differs"):
         train_run(chosen, simulated_camus, folder, device="cpu", resume=True)
+
+
+def saved(method, folder):
+    """The weights of a method as the best of a run."""
+    (folder / BEST).parent.mkdir(parents=True)
+    torch.save({"format": FORMAT, "method": method.state_dict()}, folder / BEST)
+    return str(folder)
+
+
+def small(name, **network):
+    chosen = recipe(f"{name}-lite").network
+    backbone = "resnet18" if name == "sscf" else "resnet10t"
+    return build_method(name, dataclasses.replace(chosen, backbone=backbone, **network))
+
+
+@pytest.mark.parametrize(
+    ("name", "off"),
+    [("sscf", {"weight": 0.0}), ("meanteacher", {"consistency_weight": 0.0}), ("echoforge", {"cpr": False})],
+)
+def test_a_method_starts_at_its_control(name, off, tmp_path):
+    """Also its teacher, which the control of SSCF lacks; what a control never had stays random, and alike in both networks."""
+    source = saved(small(name, **off), tmp_path)
+    method = small(name)
+    InitialWeights.find(source).load_into(method, frames())
+    best = torch.load(tmp_path / BEST, weights_only=True)["method"]
+    weights = method.state_dict()
+    assert all(torch.equal(weights[key], value) for key, value in best.items())
+    for key, value in weights.items():
+        student = key.replace("teacher.model.", "net." if name == "sscf" else "student.").replace("teacher.", "net.")
+        assert torch.equal(value, weights[student]), key
+
+
+def test_a_frame_wise_run_starts_at_a_student(tmp_path):
+    source = saved(small("meanteacher"), tmp_path)
+    method = build_method("framewise", dataclasses.replace(recipe("framewise").network, backbone="resnet10t"))
+    InitialWeights.find(source).load_into(method, frames())
+    best = torch.load(tmp_path / BEST, weights_only=True)["method"]
+    assert torch.equal(method.classifier.weight, best["student.classifier.weight"])
+
+
+def test_a_curriculum_begins_anew(tmp_path):
+    """The epoch belongs to the run that is over, not to its weights."""
+    other = small("echoforge")
+    other.on_epoch_end(40)
+    method = small("echoforge")
+    InitialWeights.find(saved(other, tmp_path)).load_into(method, frames())
+    assert int(other.epoch) == 41
+    assert int(method.epoch) == 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Mapping, Sequence
+import itertools
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -23,8 +24,15 @@ from echoseg.methods.cps import CPS
 from echoseg.nn import UNet, UNetConfig
 from echoseg.train import BEST, load_checkpoint
 
-LAST_LAYER = "classifier."
-"""Stays random where the structures differ: a model of four channels may start one of the LV alone."""
+FRESH = ("classifier.", "reforge.")
+"""Stay random where the other network's do not fit: the last layer, since a model of four channels may start one of the LV alone; EchoForge's
+reforging, which a run without it lacks."""
+
+ROLES = ("student", "teacher", "net", "model", "first", "second")
+"""What methods call a whole network; the names within it are the same."""
+
+COUNTER = "num_batches_tracked"
+"""Of batch normalisation; other whole numbers (epoch, length of clips) belong to a run, not to its weights."""
 
 GRAPH_PREFIX, HALF, FOLDED_BIAS = "method.", "_half", ".weight_bias"
 """How the graph of a frame-wise network names its weights: all, those in 16 bits, and the shift of a folded normalisation."""
@@ -92,13 +100,18 @@ class InitialWeights:
             )
 
     def _fill(self, network: nn.Module, found: Mapping[str, Tensor]) -> None:
-        """Load every tensor of a network; the end of a name decides, for a student's and a teacher's may lie deeper here than there."""
+        """Load every tensor of a network, a teacher's too; where the other has no network of that role, its first one serves."""
+        by_role: dict[str, Tensor] = {}
+        for name, value in found.items():
+            by_role.setdefault(_without_role(name), value)
         fitting: dict[str, Tensor] = {}
         for name, value in network.state_dict().items():
-            theirs = next((found[end] for end in _ends(name) if end in found), None)
+            theirs = found.get(name, by_role.get(_without_role(name)))
+            if not value.is_floating_point() and not name.endswith(COUNTER):
+                continue
             if theirs is not None and theirs.shape == value.shape:
                 fitting[name] = theirs
-            elif LAST_LAYER not in name:
+            elif not any(part in name for part in FRESH):
                 has = "has none" if theirs is None else f"has {tuple(theirs.shape)}"
                 raise UsageError(
                     f"--init {self.source}: {name} is {tuple(value.shape)} here, the other network {has}; "
@@ -107,10 +120,9 @@ class InitialWeights:
         network.load_state_dict(fitting, strict=False)
 
 
-def _ends(name: str) -> Iterator[str]:
-    """a.b.c -> a.b.c, b.c, c."""
-    parts = name.split(".")
-    return (".".join(parts[i:]) for i in range(len(parts)))
+def _without_role(name: str) -> str:
+    """teacher.model.encoder.weight -> encoder.weight."""
+    return ".".join(itertools.dropwhile(ROLES.__contains__, name.split(".")))
 
 
 def graph_weights(graph: bytes, source: str) -> dict[str, Tensor]:
@@ -164,7 +176,7 @@ def unfolded(folded: Mapping[str, Tensor], network: nn.Module, pairs: Mapping[st
         Weights with which the network computes what the graph computes; its batch normalisations only add their bias.
     """
     found = {name: value for name, value in folded.items() if not name.endswith(FOLDED_BIAS)}
-    found |= {name: value for name, value in network.state_dict().items() if name.endswith("num_batches_tracked")}
+    found |= {name: value for name, value in network.state_dict().items() if name.endswith(COUNTER)}
     for convolution, norm in pairs.items():
         bias = folded.get(convolution + FOLDED_BIAS, torch.empty(0))
         ones = torch.ones_like(bias)
