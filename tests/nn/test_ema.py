@@ -53,13 +53,15 @@ def test_a_decay_can_be_given_for_one_update(student):
     assert ema.decay == 0.99
 
 
-def test_buffers_are_copied_not_averaged(student):
+def test_batch_statistics_are_averaged_and_counters_copied(student):
     ema, other = Ema(student, 0.99), moved(student)
-    ema.update(other)
+    mean, var = other[1].running_mean.clone(), other[1].running_var.clone()
+    ema.update(other, decay=0.75)
     assert int(ema.model[1].num_batches_tracked) == 1
-    assert torch.equal(ema.model[1].running_mean, other[1].running_mean)
-    assert torch.equal(ema.model[1].running_var, other[1].running_var)
-    assert float(other[1].running_mean.abs().max()) > 0
+    torch.testing.assert_close(ema.model[1].running_mean, 0.25 * mean)
+    torch.testing.assert_close(ema.model[1].running_var, 0.75 + 0.25 * var)
+    assert float(mean.abs().max()) > 0
+    assert torch.equal(other[1].running_mean, mean)
 
 
 def test_stays_in_evaluation_inside_a_module_that_trains(student):

@@ -34,17 +34,26 @@ class Ema(nn.Module):
 
     @torch.no_grad()
     def update(self, student: nn.Module, decay: float | None = None) -> None:
-        """Take in the student: theta' <- decay theta' + (1 - decay) theta; buffers (batch statistics) are copied.
+        """Take in the student: theta' <- decay theta' + (1 - decay) theta, parameters and batch statistics alike; counters are copied.
+
+        Averaged weights with the statistics of the student's last batches do not belong together: while the student learns fast, such a teacher
+        is worse than its student and holds it back (docs/methods/sscf.md).
 
         Args:
             student: of the same architecture and on the same device.
             decay: for this update alone, as in a warm-up; None = the one of the constructor.
         """
         weight = 1 - (self.decay if decay is None else decay)
-        for mine, theirs in _pairs(dict(self.model.named_parameters()), dict(student.named_parameters())):
-            mine.lerp_(theirs, weight)
-        for mine, theirs in _pairs(dict(self.model.named_buffers()), dict(student.named_buffers())):
-            mine.copy_(theirs)
+        for mine, theirs in _pairs(_tensors(self.model), _tensors(student)):
+            if mine.is_floating_point():
+                mine.lerp_(theirs, weight)
+            else:
+                mine.copy_(theirs)
+
+
+def _tensors(network: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers by name."""
+    return dict(network.named_parameters()) | dict(network.named_buffers())
 
 
 def _pairs(mine: dict[str, Tensor], theirs: dict[str, Tensor]) -> list[tuple[Tensor, Tensor]]:
