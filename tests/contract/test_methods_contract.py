@@ -12,6 +12,7 @@ from echoseg.export import Card, export_method
 from echoseg.methods import METHODS, Method, build_method
 from echoseg.methods.cps import CPSConfig
 from echoseg.methods.css import CssConfig, Cycle
+from echoseg.methods.distilled import DistilledConfig
 from echoseg.methods.echoforge import EchoForgeConfig, FlameRise
 from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.methods.meanteacher import MeanTeacherConfig
@@ -26,6 +27,7 @@ TINY = {
         backbone="resnet10t", stages=3, pooling=16, rates=(1, 2, 3), cycle=Cycle(template=3, search=1, phase=1, shift=1)
     ),
     "cps": CPSConfig(backbone="resnet10t", decoder=(16, 16, 8, 8), ramp=0),
+    "distilled": DistilledConfig(backbone="resnet10t", decoder=(16, 16, 8, 8), teacher="a4c-small"),
     "echoforge": EchoForgeConfig(
         backbone="resnet10t", width=32, hidden=32, layers=1, queries=4, patch=2,
         curriculum=FlameRise(burn_in=0, full=1, strict=0.5, lenient=0.5),

@@ -10,6 +10,7 @@ from echoseg.methods.registry import build_in, config_in
 METHODS = {
     "cps": ("echoseg.methods.cps", "CPS", "CPSConfig"),
     "css": ("echoseg.methods.css", "Css", "CssConfig"),
+    "distilled": ("echoseg.methods.distilled", "Distilled", "DistilledConfig"),
     "echoforge": ("echoseg.methods.echoforge", "EchoForge", "EchoForgeConfig"),
     "framewise": ("echoseg.methods.framewise", "FrameWise", "FrameWiseConfig"),
     "meanteacher": ("echoseg.methods.meanteacher", "MeanTeacher", "MeanTeacherConfig"),

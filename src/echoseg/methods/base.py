@@ -77,6 +77,9 @@ class Method(Learner):
         """How logits become probabilities."""
         return "sigmoid" if self.channels == 1 else "softmax"
 
+    def normalised_with(self, mean: float, std: float) -> None:
+        """Called before the first step: what took the frames' gray values, 0..1, to those of the clips (teachers with frames of their own)."""
+
     @abstractmethod
     def forward(self, clip: Float[Tensor, "B T 1 H W"]) -> Float[Tensor, "B T K H W"]:
         """Logits of every frame."""

@@ -15,6 +15,7 @@ RECIPES = {
     "a4c-fine": "echoseg.recipes.shipped:a4c_fine",
     "a4c-sim": "echoseg.recipes.shipped:a4c_sim",
     "a4c-small": "echoseg.recipes.shipped:a4c_small",
+    "a4c-small-fine": "echoseg.recipes.shipped:a4c_small_fine",
     "adapt": "echoseg.recipes.shipped:adapt",
     "camus-css": "echoseg.recipes.css:camus_css",
     "camus-echoforge": "echoseg.recipes.echoforge:camus_echoforge",

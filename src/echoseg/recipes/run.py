@@ -20,11 +20,12 @@ from torch import Tensor
 from echoseg.cine import Structure
 from echoseg.data import CineStore, ClipStream, MixedStream, StreamConfig, beat_step_s, is_pair_of_stills
 from echoseg.datasets import Dataset, open_dataset
-from echoseg.engine import ModelConfig, Temporal, mean_gray
+from echoseg.engine import MODEL_FILE, ModelConfig, Temporal, find_model, mean_gray
 from echoseg.errors import UsageError
 from echoseg.export import Card, export_method
 from echoseg.io import atomic_write_text
 from echoseg.methods import Method, build_method
+from echoseg.methods.distilled import DistilledConfig
 from echoseg.methods.ef import EF_METHODS
 from echoseg.recipes.base import RunConfig
 from echoseg.recipes.ef_base import EfRunConfig
@@ -130,6 +131,7 @@ def build_training(
     check_stills(train, config, dataset)
     labelled, rest = split_labels(train, dataset, config.data, config.train.seed)
     mean, std = stores.gray_statistics("train", stored, resize)
+    method.normalised_with(mean, std)
     stream = StreamConfig(
         config.data.clip_length, config.data.size, config.data.batch, config.train.seed, config.data.augment, mean, std,
         animate=config.data.animate,
@@ -272,6 +274,8 @@ def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, 
     """The recipe's card with what the run measured."""
     info, data = config.model, record["data"]
     began = f", from weights {data['init'][:12]} (sha256)" if "init" in data else ""
+    if "teacher" in data:
+        began += f", taught by {config.network.teacher} ({data['teacher'][:12]})"
     return Card(
         info.summary,
         (info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}").rstrip(".")
@@ -292,12 +296,14 @@ def cines_text(notes: Mapping[str, Any]) -> str:
 
 
 def run_record(config: RunConfig | EfRunConfig, dataset: Dataset, also: Dataset | None = None) -> dict[str, Any]:
-    """What makes a run repeatable: configuration, versions, git state, data, first weights."""
+    """What makes a run repeatable: configuration, versions, git state, data, first weights, teacher."""
     data = {"layout": dataset.name, "fingerprint": dataset.fingerprint()}
     if also is not None:
         data["also"] = also.fingerprint()
     if config.train.init is not None:
         data["init"] = InitialWeights.find(config.train.init).sha256()
+    if isinstance(config.network, DistilledConfig):
+        data["teacher"] = find_model(config.network.teacher).config.sha256[MODEL_FILE]
     packages = ("torch", "timm", "lightning-fabric", "numpy")
     return {
         "config": json.loads(json.dumps(dataclasses.asdict(config))),

@@ -1,10 +1,11 @@
-"""The runs that made the models in `echoseg/models/`, and the one that trains the first of them on."""
+"""The runs that made the models in `echoseg/models/`, and the one that trains the first of them on with a user's labels."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 from echoseg.data import AugmentConfig
+from echoseg.methods.distilled import DistilledConfig
 from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.recipes.base import DataConfig, ModelInfo, RunConfig
 from echoseg.train import TrainConfig
@@ -53,13 +54,16 @@ def a4c() -> RunConfig:
 
 
 def a4c_fine() -> RunConfig:
-    """The second part of the shipped model's training: from a run of `a4c` (`--init RUN`), with augmentation that is often mild."""
+    """The second part of the shipped model's training, with augmentation that is often mild.
+
+    `a4c` 3 was made with `--init RUN` from the run of `a4c` 2; without it the shipped model is trained on once more.
+    """
     first = a4c()
     augment = replace(first.data.augment, strength=(0.0, 1.0))
     return replace(
         first,
         data=replace(first.data, also_share=0.125, augment=augment),
-        train=replace(first.train, steps=5200, lr=1.5e-3, weight_decay=1e-2),
+        train=replace(first.train, steps=5200, lr=1.5e-3, weight_decay=1e-2, init="a4c"),
         model=replace(first.model, version="3", data=_CAMUS.replace("A quarter of", "A quarter, later an eighth of")),
     )
 
@@ -98,6 +102,28 @@ def a4c_small() -> RunConfig:
                 "Left ventricle, myocardium and left atrium in apical four-chamber views, frame by frame, where every millisecond counts: "
                 "half a MobileNetV3-Small with a U-Net decoder."
             ),
+        ),
+    )
+
+
+def a4c_small_fine() -> RunConfig:
+    """The second part of the small model's training: from the first (`--init RUN`), with `a4c` as its teacher and augmentation that is often mild.
+
+    `a4c-small` 2 was made with the run of `a4c-small` 1; without `--init` the shipped model is trained on once more.
+    """
+    first = a4c_small()
+    augment = replace(first.data.augment, strength=(0.0, 1.0))
+    return replace(
+        first,
+        method="distilled",
+        network=DistilledConfig(**asdict(first.network)),
+        data=replace(first.data, also_share=0.125, augment=augment),
+        train=replace(first.train, steps=4000, lr=1.5e-3, weight_decay=1e-2, init="a4c-small"),
+        model=replace(
+            first.model,
+            version="2",
+            summary=f"{first.model.summary} It learned from labels and from a4c.",
+            data=_CAMUS.replace("A quarter of", "A quarter, later an eighth of"),
         ),
     )
 
