@@ -213,6 +213,41 @@ def test_a_single_wild_frame_neither_makes_nor_hides_a_beat():
     assert len(find_beats(_curve(values), 50.0)) == 3
 
 
+@pytest.mark.parametrize("fps", [25.0, 50.0, 100.0])
+@pytest.mark.parametrize("factor", [0.1, 2.5])
+def test_a_wild_frame_where_ed_or_es_would_be_is_not_chosen(fps, factor):
+    values = Rhythm.regular(0.8, 5, start_s=-0.2).cine(fps, 3.5)
+    whole = find_beats(_curve(values), fps)
+    wild = [whole[0].ed_frame, whole[1].es_frame, whole[2].ed_frame]
+    values[wild] *= factor
+    beats = find_beats(_curve(values), fps)
+    assert len(beats) == len(whole)
+    for beat, before in zip(beats, whole, strict=True):
+        assert not {beat.ed_frame, beat.es_frame, beat.next_ed_frame} & set(wild)
+        assert abs(beat.ed_frame - before.ed_frame) <= 0.06 * fps
+        assert 50 <= values[beat.es_frame] < 55
+        assert 114 < values[beat.ed_frame] <= 120
+
+
+@pytest.mark.parametrize("fps", [25.0, 50.0, 100.0])
+def test_a_wild_first_frame_is_no_end_diastole(fps):
+    values = Rhythm.regular(0.8, 5, start_s=-0.4).cine(fps, 3.5)
+    whole = find_beats(_curve(values), fps)
+    assert whole[0].ed_frame > 0
+    values[0] = 180.0
+    assert find_beats(_curve(values), fps) == whole
+
+
+@pytest.mark.parametrize("fps", [20.0, 25.0, 50.0])
+@pytest.mark.parametrize("rate", [150, 200])
+def test_the_narrow_peaks_of_a_fast_heart_are_no_wild_frames(fps, rate):
+    t = np.arange(round(2 * fps)) / fps
+    values = 80 + 35 * np.cos(2 * np.pi * t * rate / 60)
+    beats = find_beats(_curve(values), fps)
+    assert abs(len(beats) - (2 - 1 / fps) * rate / 60) <= 1
+    assert all(values[b.ed_frame] == max(values[max(0, b.ed_frame - 1) : b.ed_frame + 2]) for b in beats)
+
+
 @settings(max_examples=150, deadline=None)
 @given(
     st.lists(st.one_of(st.floats(0, 500), st.just(float("nan"))), min_size=1, max_size=60),

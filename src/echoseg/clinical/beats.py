@@ -30,6 +30,7 @@ MIN_RANGE = 0.05  # of the largest volume; flatter curves hold no beat
 MAX_ROUGHNESS = 1.4  # of the ranks; white noise has 2, a beat of eight frames 0.6
 MIN_FRAMES_TO_JUDGE_ROUGHNESS = 12
 MEDIAN_FILTER_S = 0.1  # three frames take out single spikes, unless they span so much that they take out a peak
+SPIKE = 0.4  # of the range: a frame that differs this much from its neighbours is a failed mask, and neither ED nor ES
 R_WAVE_WINDOW_S = 0.1  # the volume peaks within this distance of the R-wave
 
 
@@ -64,7 +65,8 @@ def find_beats(curve: VolumeCurve, fps: float | None, r_waves_s: Sequence[float]
     """Full beats of a volume curve, or the one pair of ED and ES that a shorter cine shows.
 
     Args:
-        curve: volumes; frames that could not be measured (NaN) are bridged and never chosen.
+        curve: volumes; frames that could not be measured (NaN) are bridged and never chosen, nor are single frames whose volume leaps away
+            from that of both neighbours.
         fps: frames per second; None counts frames instead of seconds.
         r_waves_s: times of the R-waves, seconds from the first frame. Two or more inside the cine decide where beats begin.
 
@@ -95,7 +97,7 @@ def find_beats(curve: VolumeCurve, fps: float | None, r_waves_s: Sequence[float]
 
 @dataclass(frozen=True, eq=False)
 class _Trace:
-    """Volume over time without gaps and spikes, and which of its frames were really measured."""
+    """Volume over time without gaps and spikes, and which of its frames were really measured and are none."""
 
     smooth: Float64
     measured: NDArray[np.intp]
@@ -105,8 +107,10 @@ class _Trace:
     def of(cls, values: Float64, measured: NDArray[np.intp], fps: float | None) -> _Trace:
         filled = np.interp(np.arange(len(values)), measured, values[measured])
         despiked = filled if fps is not None and 2 / fps > MEDIAN_FILTER_S else _median_of_three(filled)
+        steady = measured[np.abs(filled - despiked)[measured] <= SPIKE * np.ptp(despiked)]
+        measured = steady if len(steady) > 1 else measured
         smooth = _gaussian(despiked, SMOOTHING_FRAMES if fps is None else SMOOTHING_S * fps)
-        is_flat = np.ptp(smooth) <= MIN_RANGE * smooth.max() or _is_noise(values[measured])
+        is_flat = np.ptp(smooth) <= MIN_RANGE * smooth.max() or _is_noise(values[np.isfinite(values)])
         return cls(smooth, measured, bool(is_flat))
 
     @property
@@ -120,10 +124,16 @@ class _Trace:
 
 
 def _median_of_three(values: Float64) -> Float64:
+    """Each frame's and its neighbours' median; the first and the last frame stay unless they leap away from two neighbours that do not."""
     if len(values) < 5:
         return values
-    padded = np.concatenate([values[:1], values, values[-1:]])
-    return np.asarray(np.median(np.stack([padded[:-2], padded[1:-1], padded[2:]]), axis=0), np.float64)
+    found = values.copy()
+    found[1:-1] = np.median(np.stack([values[:-2], values[1:-1], values[2:]]), axis=0)
+    leap = SPIKE * np.ptp(found[1:-1])
+    for end, near, next_but_one in ((0, 1, 2), (-1, -2, -3)):
+        if abs(values[end] - values[near]) > leap and abs(values[near] - values[next_but_one]) < leap:
+            found[end] = values[near]
+    return np.asarray(found, np.float64)
 
 
 def _gaussian(values: Float64, sigma: float) -> Float64:
