@@ -1,11 +1,16 @@
-"""Labels halved and halved again on real stills: a mean teacher that sees the other patients without labels, against labels alone.
+"""Labels halved and halved again on real stills: learning from the other patients without labels, against labels alone.
 
-A half, a quarter, an eighth and a sixteenth of the training patients are labelled; the rest gives unlabelled stills. The control is the same
-run with consistency weight 0: the same labelled stills in the same order, as many steps, the same averaged weights. With all labels the
-control alone is run. All begin at the shipped `a4c-sim`, which has never seen a real heart. Scored on the validation patients at native
-size. A cell that is finished is not run again.
+A half, a quarter, an eighth and a sixteenth of the training patients are labelled; the rest gives unlabelled stills. Two ways:
 
-    python benchmarks/label_halving.py --work runs/halving --camus DIR [--steps 1200] [--seeds 0] [--only 1/8]
+mean teacher    Its control is the same run with consistency weight 0: the same labelled stills in the same order, as many steps, the
+                same averaged weights. With all labels the control alone is run. Both begin at the shipped `a4c-sim`, which has never
+                seen a real heart.
+self-training   The control goes on for as many steps again, twice: `longer` with its labels alone, and as the student of the model that
+                it was until then, which says what it thinks of the stills without labels (method `distilled`).
+
+Scored on the validation patients at native size. A cell that is finished is not run again; the summary holds what there is.
+
+    python benchmarks/label_halving.py --work runs/halving --camus DIR [--steps 1200] [--seeds 0] [--only 1/8] [--kinds longer ...]
 
 The images are not part of this repository. `benchmarks/tables.py` makes the table of docs/models.md from the JSON.
 """
@@ -25,16 +30,19 @@ from echoseg.data import AugmentConfig
 from echoseg.datasets import open_dataset
 from echoseg.engine import Segmenter
 from echoseg.evaluation import evaluate_model
+from echoseg.methods.distilled import DistilledConfig
+from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.methods.meanteacher import MeanTeacherConfig
 from echoseg.metrics import compare_paired
 from echoseg.recipes import DataConfig, ModelInfo, RunConfig
-from echoseg.recipes.run import train_run
+from echoseg.recipes.run import MODEL_DIR, train_run
 from echoseg.recipes.stores import Stores
 from echoseg.train import TrainConfig
 
 RESULT = Path(__file__).parent / "results" / "label_halving.json"
 SHARES = {"1": 1.0, "1/2": 0.5, "1/4": 0.25, "1/8": 0.125, "1/16": 0.0625}
-KINDS = ("control", "mean teacher")
+KINDS = ("control", "mean teacher", "longer", "self-training")
+PAIRS = {"gain": ("mean teacher", "control"), "gain of self-training": ("self-training", "longer")}
 AUGMENT = replace(AugmentConfig.machines(), zoom=(0.8, 1.2), flip=0.0, marks=0.0)
 """Milder than for other machines: all stills here come from one."""
 START = "a4c-sim"
@@ -60,6 +68,17 @@ def config(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
         ),
         ModelInfo(kind),
     )  # fmt: skip
+
+
+def second(kind: str, labelled: int, steps: int, seed: int, first: Path) -> RunConfig:
+    """The control's run `first` trained on: with its labels alone, or with itself as the teacher."""
+    base = config("control", labelled, steps, seed)
+    unet = {"stages": base.network.stages, "decoder": base.network.decoder, "channels": base.network.channels}
+    base = replace(base, train=replace(base.train, init=str(first), average=0.99))
+    if kind == "longer":
+        return replace(base, method="framewise", network=FrameWiseConfig(**unet))
+    network = DistilledConfig(**unet, teacher=str(first / MODEL_DIR), share=0.5, frames=2)
+    return replace(base, method="distilled", network=network, data=replace(base.data, unlabelled_batch=4))
 
 
 def cell(work: Path, kind: str, share: str, steps: int, seed: int) -> Path:
@@ -97,11 +116,12 @@ def summarise(work: Path, patients: int, steps: int, seeds: list[int]) -> dict:
                 "dice": float(np.mean(cases[kind])),
                 "seeds": [float(np.mean(list(run.values()))) for run in every],
             }
-        if len(cases) == len(KINDS):
-            found = compare_paired(cases["mean teacher"], cases["control"], np.random.default_rng(0))
-            row["gain"] = {
-                "mean": found.mean_difference, "interval": list(found.interval), "wilcoxon_p": found.wilcoxon_p,
-            }  # fmt: skip
+        for name, (ours, theirs) in PAIRS.items():
+            if ours in cases and theirs in cases:
+                found = compare_paired(cases[ours], cases[theirs], np.random.default_rng(0))
+                row[name] = {
+                    "mean": found.mean_difference, "interval": list(found.interval), "wilcoxon_p": found.wilcoxon_p,
+                }  # fmt: skip
         rows[share] = row
     return {
         "patients": patients,
@@ -120,16 +140,20 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=1200)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0])
     parser.add_argument("--only", choices=tuple(SHARES))
+    parser.add_argument("--kinds", choices=KINDS, nargs="+", default=KINDS)
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     stores = Stores(open_dataset(arguments.camus))
     patients = len(stores.dataset.cases("train"))
     for share, part in reversed(SHARES.items()):
-        for kind in KINDS:
-            if arguments.only not in (None, share) or (share == "1" and kind == "mean teacher"):
+        for kind in arguments.kinds:
+            if arguments.only not in (None, share) or (share == "1" and kind != "control"):
                 continue
             for seed in arguments.seeds:
-                chosen = config(kind, round(part * patients), arguments.steps, seed)
+                settings = round(part * patients), arguments.steps, seed
+                first = cell(arguments.work, "control", share, arguments.steps, seed)
+                later = kind in PAIRS["gain of self-training"]
+                chosen = second(kind, *settings, first) if later else config(kind, *settings)
                 run_cell(cell(arguments.work, kind, share, arguments.steps, seed), chosen, stores)
     document = summarise(arguments.work, patients, arguments.steps, arguments.seeds)
     RESULT.write_text(json.dumps(document, indent=1) + "\n")
