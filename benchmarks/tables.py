@@ -238,6 +238,19 @@ def suite_tables(document: Document, methods: tuple[str, ...] = ()) -> str:
     return "\n\n".join(parts)
 
 
+def after_learning(document: Document) -> str:
+    """Both continuations of the lite suite's controls."""
+    rows = [
+        [method, f"{100 * row['labels alone']:.1f}", f"{100 * row['method']:.1f}", with_interval(row["gain"])]
+        for method, row in document["methods"].items()
+    ]
+    caption = (
+        f"LV Dice (%) over all frames of the 20 validation cines of `simecho-v1-mid` ({document['sha256'][:12]}) after {document['steps']} further steps from the weights of the method's control, seed {document['seed']}; "
+        "gains are paired by cine, with 95 % bootstrap intervals."
+    )
+    return f"{markdown(['method', 'labels alone', 'with the method', 'gain'], rows)}\n\n{caption}"
+
+
 LITE_PAGES = {
     "baselines": ("meanteacher", "cps"),
     "css": ("css",),
@@ -269,6 +282,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     **measured("model_options_a4c-small", "docs/models.md", model_options),
     **measured("label_halving", "docs/models.md", label_halving),
     **measured("adapt", "docs/models.md", adapt),
+    **measured("after_learning", "docs/benchmarks.md", after_learning),
     "biplane": ("docs/measurements.md", "biplane", biplane),
     **{
         f"{name}_validation": (f"src/echoseg/models/{name}/card.md", f"{name}_validation", model_validation)
