@@ -75,7 +75,7 @@ class ModelTeacher:
         return self
 
     def probabilities(self, gray: Float[Tensor, "N 1 H W"]) -> Float[Tensor, "N K H W"]:
-        """Of frames in gray values 0..1, at their size; K is the student's number of channels."""
+        """Of frames in gray values 0..1, at their size, before calibration (temperature 1); K is the student's number of channels."""
         size = gray.shape[-2:]
         frames = (
             F.interpolate(gray, self.config.size, mode="bilinear", antialias=True) - self.config.mean
