@@ -23,6 +23,7 @@ from echoseg.train import TrainConfig
 SMALL = {
     "cps": {"backbone": "resnet10t"},
     "css": {"backbone": "resnet10t", "pooling": 16, "cycle": Cycle(template=3, search=1, phase=1, shift=1)},
+    "distilled": {"backbone": "resnet10t", "teacher": "a4c-small"},
     "echoforge": {"backbone": "resnet10t", "width": 32, "hidden": 32, "layers": 1, "queries": 4},
     "framewise": {"backbone": "resnet10t"},
     "meanteacher": {"backbone": "resnet10t"},

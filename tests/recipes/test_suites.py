@@ -66,8 +66,9 @@ def test_what_a_variant_needs_stands_before_it(chosen):
 
 def test_lite_has_every_method_with_a_control_of_its_own():
     found = by_name("lite")
-    assert {variant.method for variant in found.values()} == set(METHODS)
-    for name in METHODS:
+    compared = set(METHODS) - {"distilled"}  # it needs a teacher that has seen other labels
+    assert {variant.method for variant in found.values()} == compared
+    for name in compared:
         assert found[name].control == (None if name == "framewise" else f"{name}-supervised")
 
 
