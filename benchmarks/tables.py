@@ -13,6 +13,7 @@ import statistics
 import sys
 from collections.abc import Callable
 from functools import partial
+from itertools import chain
 from pathlib import Path
 
 from model_tables import adapt, label_halving, model_options, model_validation
@@ -302,6 +303,15 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
 }
 
 
+def lite_figure() -> tuple[Path, str, str]:
+    """The figure of the lite suite as it is and as it should be."""
+    from echoseg.benchmark.figure import figure_svg
+
+    place = ROOT / "docs" / "lite.svg"
+    document = json.loads((RESULTS / "lite.json").read_text(encoding="utf-8"))
+    return place, place.read_text(encoding="utf-8") if place.is_file() else "", figure_svg(document)
+
+
 def filled(name: str) -> tuple[Path, str, str]:
     """Page of a table, its text as it is and as it should be."""
     place, source, build = TABLES[name]
@@ -320,8 +330,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true")
     check = parser.parse_args().check
     stale = []
-    for name in TABLES:
-        page, before, after = filled(name)
+    tables = ((name, filled(name)) for name in TABLES)  # one after the other: a page may hold several
+    for name, (page, before, after) in chain(tables, [("lite.svg", lite_figure())]):
         if before != after and check:
             stale.append(
                 f"{page.relative_to(ROOT)}: table {name} differs from its JSON; run python benchmarks/tables.py"

@@ -12,7 +12,7 @@ import pytest
 from echoseg.benchmark import SuiteRun, estimate, run_suite, suite, summarise
 from echoseg.benchmark.cells import finished, folder_of, record_of, rounded, same_data
 from echoseg.benchmark.cost import StepCost
-from echoseg.benchmark.figure import figure_svg, points
+from echoseg.benchmark.figure import figure_svg, label_heights, points
 from echoseg.benchmark.locks import claimed
 from echoseg.benchmark.statistics import averaged, comparison, variant_summary
 from echoseg.benchmark.tables import csv_text, gains_table, markdown_page, results_table
@@ -130,6 +130,11 @@ def test_the_figure_puts_better_higher_and_dearer_to_the_right(document):
     assert float(ours.get("cy")) < float(control.get("cy"))
     assert control.get("fill") == "white" != ours.get("fill")
     assert [p.control for p in points(document)] == [False, True]
+
+
+def test_names_in_the_figure_do_not_cover_each_other():
+    marks = [(100.0, 200.0, "one"), (104.0, 199.0, "another"), (110.0, 195.0, "third"), (400.0, 199.0, "far away")]
+    assert label_heights(marks) == [200.0, 188.0, 176.0, 199.0]
 
 
 def test_a_figure_without_any_cell_says_so(document):

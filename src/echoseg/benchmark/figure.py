@@ -10,6 +10,8 @@ from typing import Any
 
 WIDTH, HEIGHT = 760, 460
 LEFT, RIGHT, TOP, BOTTOM = 64, 24, 40, 56
+LINE, LETTER = 12, 7
+"""Height of a name and width of one of its letters, at most."""
 COLOURS = ("#4c78a8", "#f58518", "#54a24b", "#b279a2", "#e45756", "#72b7b2", "#9d755d", "#bab0ac")
 
 
@@ -86,7 +88,9 @@ def figure_svg(document: Mapping[str, Any]) -> str:
     axes = Axes(shown)
     methods = list(dict.fromkeys(p.method for p in shown))
     colours = {method: COLOURS[i % len(COLOURS)] for i, method in enumerate(methods)}
-    marks = [_mark(p, axes, colours[p.method]) for p in sorted(shown, key=lambda p: p.dice)]
+    lowest_first = sorted(shown, key=lambda p: p.dice)
+    heights = label_heights([(axes.x(p.gmac), axes.y(p.dice), p.name) for p in lowest_first])
+    marks = [_mark(p, axes, colours[p.method], y) for p, y in zip(lowest_first, heights, strict=True)]
     return head + _frame(axes) + "".join(marks) + "</svg>\n"
 
 
@@ -108,9 +112,21 @@ def _frame(axes: Axes) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _mark(point: Point, axes: Axes, colour: str) -> str:
+def label_heights(marks: Sequence[tuple[float, float, str]]) -> list[float]:
+    """Heights of the names of marks (x, y, name), lowest mark first: that of the mark, or as much higher as keeps names apart."""
+    placed: list[tuple[float, float, float]] = []
+    for x, y, name in marks:
+        end = x + LETTER * len(name)
+        for left, right, taken in sorted(placed, key=lambda label: -label[2]):
+            if left < end and x < right and abs(y - taken) < LINE:
+                y = taken - LINE
+        placed.append((x, end, y))
+    return [y for _, _, y in placed]
+
+
+def _mark(point: Point, axes: Axes, colour: str, label_y: float) -> str:
     x, y = axes.x(point.gmac), axes.y(point.dice)
     fill = "white" if point.control else colour
     bar = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{axes.y(point.low):.1f}" y2="{axes.y(point.high):.1f}" stroke="{colour}"/>'
     circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
-    return f'<g>{bar}{circle}<text x="{x + 8:.1f}" y="{y + 4:.1f}">{escape(point.name)}</text></g>\n'
+    return f'<g>{bar}{circle}<text x="{x + 8:.1f}" y="{label_y + 4:.1f}">{escape(point.name)}</text></g>\n'
