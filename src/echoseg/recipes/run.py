@@ -275,7 +275,7 @@ def model_card(config: RunConfig, record: Mapping[str, Any], best: Mapping[str, 
     info, data = config.model, record["data"]
     began = f", from weights {data['init'][:12]} (sha256)" if "init" in data else ""
     if "teacher" in data:
-        began += f", taught by {config.network.teacher} ({data['teacher'][:12]})"
+        began += f", taught by {Path(config.network.teacher).name} ({data['teacher'][:12]})"
     return Card(
         info.summary,
         (info.data or f"{data['layout']} layout, fingerprint {data['fingerprint'][:16]}").rstrip(".")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import copy
-
-import torch
+from typing import cast
 
 from echoseg.methods.base import Learner
+from echoseg.nn import Ema
 
 
 class WeightAverage:
@@ -14,16 +13,13 @@ class WeightAverage:
 
     def __init__(self, method: Learner, decay: float) -> None:
         """Start at the method's own weights."""
-        self.decay = decay
-        self.averaged: Learner = copy.deepcopy(method).requires_grad_(False).eval()
+        self._ema = Ema(method, decay)
 
-    @torch.no_grad()
+    @property
+    def averaged(self) -> Learner:
+        """The averaged copy."""
+        return cast(Learner, self._ema.model)
+
     def update(self, method: Learner, step: int) -> None:
-        """Take in the weights after a step; buffers (batch statistics, counters) are averaged too where they are real."""
-        decay = min(self.decay, (1 + step) / (10 + step))
-        own = method.state_dict()
-        for name, value in self.averaged.state_dict().items():
-            if value.is_floating_point():
-                value.lerp_(own[name].to(value.device), 1 - decay)
-            else:
-                value.copy_(own[name])
+        """Take in the weights after a step."""
+        self._ema.update(method, min(self._ema.decay, (1 + step) / (10 + step)))
