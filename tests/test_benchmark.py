@@ -129,7 +129,7 @@ def test_the_figure_puts_better_higher_and_dearer_to_the_right(document):
     assert float(ours.get("cx")) > float(control.get("cx"))
     assert float(ours.get("cy")) < float(control.get("cy"))
     assert control.get("fill") == "white" != ours.get("fill")
-    assert [p.control for p in points(document)] == [False, True]
+    assert [p.labels_alone for p in points(document)] == [False, True]
 
 
 def test_names_in_the_figure_do_not_cover_each_other():

@@ -11,7 +11,7 @@ from echoseg.methods import METHODS, build_method
 from echoseg.methods.ef import build_ef_method
 from echoseg.recipes.base import config_from_json
 from echoseg.recipes.ef_base import EfRunConfig, ef_config_from_json
-from echoseg.recipes.suites import SUITES, Cell, suite
+from echoseg.recipes.suites import ALL_LABELS, SUITES, Cell, suite
 
 STEPS = 500
 
@@ -44,7 +44,8 @@ def test_all_variants_have_the_same_steps_labels_and_labelled_clips(chosen):
             continue  # its labels are those of the run that it is built on
         assert data.batch == 2
         assert data.augment == chosen.variants[0].config.data.augment
-        assert data.labelled_cines == (20 if chosen.name != "labels" else data.labelled_cines)
+        if chosen.name != "labels":
+            assert data.labelled_cines == (60 if variant.name == ALL_LABELS else 20)
         if chosen.name != "paper":
             assert data.size == 112
 
@@ -72,6 +73,12 @@ def test_lite_has_every_method_with_a_control_of_its_own():
         assert found[name].control == (None if name == "framewise" else f"{name}-supervised")
 
 
+def test_one_variant_says_what_the_missing_labels_are_worth():
+    found = by_name("lite")
+    ours, control = found[ALL_LABELS].config, found[found[ALL_LABELS].control].config
+    assert dataclasses.replace(ours, data=dataclasses.replace(ours.data, labelled_cines=20)) == control
+
+
 @pytest.mark.parametrize("name", ["lite", "paper"])
 def test_a_control_differs_in_nothing_but_what_learns_without_labels(name):
     found = by_name(name)
@@ -79,7 +86,7 @@ def test_a_control_differs_in_nothing_but_what_learns_without_labels(name):
         "consistency_weight", "cross_weight", "cpr", "boundary_weight", "weight", "unlabelled_batch", "clip_length",
     }  # fmt: skip
     for variant in found.values():
-        if variant.control is None:
+        if variant.control is None or variant.name == ALL_LABELS:
             continue
         ours, control = variant.config, found[variant.control].config
         assert ours.train == control.train
@@ -111,7 +118,7 @@ def test_the_cyclical_loss_gets_clips_of_its_length():
 
 def test_methods_are_chosen_with_their_controls():
     assert [v.name for v in suite("lite").only(["sscf", "framewise"]).variants] == [
-        "framewise", "sscf", "sscf-supervised",
+        "framewise", ALL_LABELS, "sscf", "sscf-supervised",
     ]  # fmt: skip
     assert [v.name for v in suite("ablations").only(["sscf-tce"]).variants] == ["sscf-none", "sscf-tce"]
     with pytest.raises(UsageError, match=r"--methods unet: is not in suite lite; choose among .*sscf"):

@@ -25,7 +25,7 @@ class Point:
     dice: float
     low: float
     high: float
-    control: bool
+    labels_alone: bool
 
 
 def points(document: Mapping[str, Any]) -> list[Point]:
@@ -36,7 +36,8 @@ def points(document: Mapping[str, Any]) -> list[Point]:
         value = variant["metrics"].get("dice_all")
         if value is not None:
             dice, (low, high) = 100 * value["mean"], (100 * edge for edge in value["interval"])
-            found.append(Point(name, variant["method"], variant["cost"]["gmac"], dice, low, high, name in controls))
+            alone = name in controls or variant["method"] == "framewise"
+            found.append(Point(name, variant["method"], variant["cost"]["gmac"], dice, low, high, alone))
     return found
 
 
@@ -126,7 +127,7 @@ def label_heights(marks: Sequence[tuple[float, float, str]]) -> list[float]:
 
 def _mark(point: Point, axes: Axes, colour: str, label_y: float) -> str:
     x, y = axes.x(point.gmac), axes.y(point.dice)
-    fill = "white" if point.control else colour
+    fill = "white" if point.labels_alone else colour
     bar = f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{axes.y(point.low):.1f}" y2="{axes.y(point.high):.1f}" stroke="{colour}"/>'
     circle = f'<circle cx="{x:.1f}" cy="{y:.1f}" r="5" fill="{fill}" stroke="{colour}" stroke-width="2"/>'
     return f'<g>{bar}{circle}<text x="{x + 8:.1f}" y="{label_y + 4:.1f}">{escape(point.name)}</text></g>\n'

@@ -22,6 +22,8 @@ from echoseg.train import TrainConfig
 SET = "simecho-v1-mid"
 LABELLED, SET_LABELLED = 20, 60
 """Labelled cines of the lite suite, and those of the whole set."""
+ALL_LABELS = f"framewise-{SET_LABELLED}-labels"
+"""Variant that has all labels of the set."""
 SIZE, BATCH, CLIP = 112, 2, 6
 EPOCHS = 50
 """Epochs of a run, whatever its length: curricula and snapshot teachers count them."""
@@ -140,9 +142,18 @@ def suite(name: str, steps: int | None = None) -> Suite:
 
 
 def lite(steps: int, labelled: int = LABELLED) -> list[Variant]:
-    """Every method at 112 px with small networks from random weights, and its supervised control."""
+    """Every method at 112 px with small networks from random weights, and its supervised control.
+
+    With all labels of the set the frame-wise network says how much there is to gain for methods that do without most of them.
+    """
     return [
         Variant("framewise", _lite("framewise", steps, labelled, clip_length=2), None, "ED and ES frames alone"),
+        Variant(
+            ALL_LABELS,
+            _lite("framewise", steps, SET_LABELLED, clip_length=2),
+            "framewise",
+            f"all {SET_LABELLED} labelled cines",
+        ),
         *_pair(_mean_teacher(steps, labelled), "no consistency", consistency_weight=0.0),
         *_pair(_cps(steps, labelled), "two networks apart", cross_weight=0.0),
         *_pair(_css(steps, labelled), "no cyclical loss", unlabelled_batch=0),
@@ -162,7 +173,7 @@ def labels(steps: int) -> list[Variant]:
     for share in (16, 8, 4, 2):
         count, end = round(SET_LABELLED / share + 0.01), f"-1of{share}"
         for variant in lite(steps, count):
-            if variant.name == "framewise" or variant.control is not None:
+            if variant.name == "framewise" or variant.control not in (None, "framewise"):
                 control = None if variant.name == "framewise" else f"framewise{end}"
                 found.append(Variant(variant.name + end, variant.config, control, f"{count} labelled cines"))
     return found
