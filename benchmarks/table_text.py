@@ -20,7 +20,7 @@ def over_seeds(values: list[float], scale: float = 1.0, digits: int = 1) -> str:
     return mean if len(scaled) == 1 else f"{mean} ({min(scaled):.{digits}f} to {max(scaled):.{digits}f})"
 
 
-def with_interval(found: Document, scale: float = 100.0) -> str:
+def with_interval(found: Document, scale: float = 100.0, digits: int = 1) -> str:
     """A mean difference with its 95 % interval."""
-    low, high = found["interval"]
-    return f"{scale * found['mean']:+.1f} ({scale * low:+.1f} to {scale * high:+.1f})"
+    mean, low, high = (f"{scale * value:+.{digits}f}" for value in (found["mean"], *found["interval"]))
+    return f"{mean} ({low} to {high})"
