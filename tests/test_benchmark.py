@@ -80,6 +80,7 @@ def test_a_comparison_uses_the_seeds_that_both_have():
     found = comparison(ours, [record("b", 1, spread(0.8)), record("b", 2, spread(0.1))])
     assert found["seeds"] == [1]
     assert found["metrics"]["dice_all"]["difference"] == pytest.approx(0.1)
+    assert found["metrics"]["dice_all"]["seeds"] == pytest.approx([0.1])
     assert comparison(ours, [record("b", 7, spread(0.8))]) == {"seeds": [], "metrics": {}}
 
 
@@ -108,7 +109,7 @@ def test_the_page_says_what_was_run_and_what_is_missing(document):
         assert text in page
     assert "| sscf | 2 |" in results_table(document)
     assert "81.1 (80.5 to 81.6)" in results_table(document)
-    assert "| sscf | sscf-supervised | 2 |" in gains_table(document)
+    assert "| sscf | sscf-supervised | +10.0, +11.0 |" in gains_table(document)
     assert "+10.5 (+10.5 to +10.5), p 0.00049 / " in gains_table(document)
 
 

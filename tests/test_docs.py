@@ -31,7 +31,13 @@ def tables() -> ModuleType:
 def test_a_method_page_shows_its_rows_of_the_suite_beside_their_control(monkeypatch, tmp_path):
     module = tables()
     dice = {"mean": 0.9, "interval": [0.8, 1.0], "seeds": [0.9], "n": 3}
-    gain = {"difference": 0.02, "interval": [0.01, 0.03], "wilcoxon_signed_rank_p": 0.01, "wilcoxon_rank_sum_p": 0.2}
+    gain = {
+        "difference": 0.02,
+        "interval": [0.01, 0.03],
+        "seeds": [0.02],
+        "wilcoxon_signed_rank_p": 0.01,
+        "wilcoxon_rank_sum_p": 0.2,
+    }
     cost = {"parameters": 1e6, "gmac": 1.0, "cpu_ms": 2.0}
     one = {"seeds": [0], "metrics": {"dice_all": dice}, "ef": None, "unit": "px", "cost": cost, "empty": [0]}
     against = {"control": "sscf-supervised", "seeds": [0], "metrics": {"dice_all": gain}}
