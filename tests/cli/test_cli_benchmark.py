@@ -54,7 +54,7 @@ def test_shares_divide_the_cells_and_only_names_one(started, tmp_path):
     for more in (["--shard", "1/2"], ["--shard", "2/2"], ["--only", "css-s0"]):
         assert run([*shared, *more]) == 0
     first, second, one = (cells for _, cells, _ in started)
-    assert len(first) + len(second) == 15
+    assert len(first) + len(second) == len(suite("lite").variants)
     assert not set(first) & set(second)
     assert one == ["css-s0"]
 
@@ -75,8 +75,8 @@ def test_the_list_shows_cells_and_starts_nothing(started, tmp_path, capsys):
 
 
 def test_cells_that_were_run_elsewhere_are_listed_as_done(started, tmp_path, capsys):
-    cell = suite("lite").only(["framewise"]).cells((0,))[0]
-    (tmp_path / "sscf-s0.json").write_text("{}")  # of another method, not asked for
+    cell = suite("lite").only(["sscf-supervised"]).cells((0,))[0]
+    (tmp_path / "sscf-s0.json").write_text("{}")  # of another variant, not asked for
     record = {"config": settings(cell), "data": {"fingerprint": "f"}}
     (tmp_path / f"{cell.name}.json").write_text(json.dumps(record))
     words = [
@@ -86,7 +86,7 @@ def test_cells_that_were_run_elsewhere_are_listed_as_done(started, tmp_path, cap
         "--have",
         str(tmp_path),
         "--methods",
-        "framewise",
+        "sscf-supervised",
         "--seeds",
         "0",
         "1",
@@ -99,8 +99,8 @@ def test_cells_that_were_run_elsewhere_are_listed_as_done(started, tmp_path, cap
 
 
 def test_a_dry_run_says_how_long_it_would_take(started, tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(benchmark, "estimate", lambda *_: {"framewise": (StepCost(0.5, 0.02), 1800.0)})
-    words = ["lite", "-o", str(tmp_path), "--data", str(tmp_path), "--dry-run", "--methods", "framewise"]
+    monkeypatch.setattr(benchmark, "estimate", lambda *_: {"sscf-supervised": (StepCost(0.5, 0.02), 1800.0)})
+    words = ["lite", "-o", str(tmp_path), "--data", str(tmp_path), "--dry-run", "--methods", "sscf-supervised"]
     assert run(words) == 0
     assert "3 cells to do, 1.5 hours in one process" in capsys.readouterr().out
     assert not started
