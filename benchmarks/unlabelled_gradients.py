@@ -3,10 +3,11 @@
 For every method of a finished lite suite that learns from cines without labels: at the weights of its cell, the gradient of the whole loss
 less that of its control on the same labelled clips is what the unlabelled term adds. How long it is against the gradient of the labels says
 how much the term matters; its cosine with the gradient on the validation cines says whether a step along it makes those better (above 0) or
-worse. The cosine of the gradient of the labels stands beside it; both are means over draws of a batch. Ramps are at their end, batch statistics those of the cell, so that a clip does not
-change what another one gives. `benchmarks/tables.py` makes the table of docs/benchmarks.md from the JSON. Methods that are not measured again keep their row.
+worse. The cosine of the gradient of the labels stands beside it; both are means over draws of a batch. Ramps are at their end, batch
+statistics those of the cell, so that a clip does not change what another one gives. `benchmarks/tables.py` makes the table of
+docs/benchmarks.md from the JSON. Methods that are not measured again keep their row.
 
-    python benchmarks/unlabelled_gradients.py --lite OUT --data OUT/data [--methods css ...] [--draws 24] [--seed 0]
+    python benchmarks/unlabelled_gradients.py --lite OUT --data OUT/data [--methods css ...] [--draws 16] [--seed 0]
 
 OUT is the folder of `echoseg benchmark lite`.
 """
@@ -115,7 +116,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="data folder of that suite")
     parser.add_argument("--methods", choices=METHODS, nargs="+", default=METHODS)
     parser.add_argument("--steps", type=int, default=500, help="steps of the suite's runs")
-    parser.add_argument("--draws", type=int, default=24, help="batches that the gradients are means of")
+    parser.add_argument("--draws", type=int, default=16, help="batches that the gradients are means of")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.set_num_threads(1)

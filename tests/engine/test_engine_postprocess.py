@@ -6,6 +6,7 @@ from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from echoseg.engine.postprocess import (
+    _in_one_piece,
     activate,
     expected_dice,
     labels_of,
@@ -125,3 +126,20 @@ def test_clean_up_agrees_with_scipy_on_any_mask(mask):
     assert not (largest & ~one).any()
     filled = postprocess(one, ("fill_holes",))
     np.testing.assert_array_equal(filled, ndimage.binary_fill_holes(one, structure=np.ones((3, 3))))
+
+
+def test_one_piece_is_never_claimed_of_what_labelling_splits_and_is_seen_in_hearts():
+    rng, claimed = np.random.default_rng(0), 0
+    for _ in range(1000):
+        structure = rng.random(rng.integers(1, 8, 2)) < rng.choice([0.3, 0.6, 0.9])
+        around = ndimage.label(np.pad(~structure, 1, constant_values=True), np.ones((3, 3)))[1]
+        one = ndimage.label(structure)[1] == around == 1
+        assert one or not _in_one_piece(structure)
+        claimed += _in_one_piece(structure)
+    assert claimed > 100
+    rows, cols = np.mgrid[:60, :50]
+    radius = np.hypot(rows - 30, cols - 25)
+    ring = (radius < 22) & (radius > 15)
+    assert _in_one_piece(radius < 15)
+    assert _in_one_piece(ring & (rows < 45)), "a myocardium is a horseshoe"
+    assert not _in_one_piece(ring)

@@ -36,6 +36,7 @@ def points(document: Mapping[str, Any]) -> list[Point]:
         value = variant["metrics"].get("dice_all")
         if value is not None:
             dice, (low, high) = 100 * value["mean"], (100 * edge for edge in value["interval"])
+            # the frame-wise network has no other way to learn
             alone = name in controls or variant["method"] == "framewise"
             found.append(Point(name, variant["method"], variant["cost"]["gmac"], dice, low, high, alone))
     return found

@@ -31,7 +31,7 @@ def labels_of(probabilities: Float32) -> UInt8:
     best = probabilities[0].copy()
     labels = np.zeros(best.shape, np.uint8)
     for label, channel in enumerate(probabilities[1:], start=1):
-        # labels only grow, so that a maximum writes them: twice as fast as by index
+        # labels only grow, so that a maximum writes them: faster than by index
         np.maximum(labels, (channel > best).view(np.uint8) * np.uint8(label), out=labels)
         np.maximum(best, channel, out=best)
     return labels

@@ -173,7 +173,9 @@ def labels(steps: int) -> list[Variant]:
     for share in (16, 8, 4, 2):
         count, end = round(SET_LABELLED / share + 0.01), f"-1of{share}"
         for variant in lite(steps, count):
-            if variant.name == "framewise" or variant.control not in (None, "framewise"):
+            if variant.name == ALL_LABELS:
+                continue
+            if variant.name == "framewise" or variant.control is not None:
                 control = None if variant.name == "framewise" else f"framewise{end}"
                 found.append(Variant(variant.name + end, variant.config, control, f"{count} labelled cines"))
     return found
