@@ -47,6 +47,25 @@ def test_one_geometry_for_all_frames_of_a_clip(config):
         assert all(torch.equal(weak[0], frame) for frame in weak)
 
 
+def test_an_elastic_field_bends_smoothly_and_alike_on_all_frames():
+    """No affine map does what it does, and neighbouring pixels stay neighbours."""
+    size = 96
+    row, col = np.indices((size, size))
+    inner = np.s_[16:-16, 16:-16]  # near the border a field looks outside
+    plane = np.stack([row[inner].ravel(), col[inner].ravel(), np.ones(64 * 64)], 1)
+    ramp = np.repeat(np.round(255 * (col + 0.5) / size)[None], 2, axis=0)
+    spread = []
+    for seed in range(30):
+        weak = views(ramp, np.zeros_like(ramp), only(elastic=0.03), seed).weak[:, 0]
+        assert torch.equal(weak[0], weak[1])
+        shift = (weak[0].numpy() - ramp[0] / 255)[inner]  # fraction of the image
+        affine = plane @ np.linalg.lstsq(plane, shift.ravel(), rcond=None)[0]
+        spread.append((shift.ravel() - affine).std())
+        assert np.abs(np.diff(shift, axis=0)).max() < 0.02
+        assert np.abs(np.diff(shift, 2, axis=1)).max() < 0.02
+    assert 0.005 < np.mean(spread) < 0.03  # drawn between none and all of it
+
+
 def test_only_noise_and_speckle_differ_between_frames():
     clip = np.repeat(noise_clip(1), 3, axis=0)
     calm = views(clip, clip % 4, dataclasses.replace(STRONG, noise=0.0, speckle=0.0), 1).strong
@@ -55,10 +74,11 @@ def test_only_noise_and_speckle_differ_between_frames():
     assert not torch.equal(grainy[0], grainy[2])
 
 
+@pytest.mark.parametrize("config", [STRONG, only(elastic=0.05)], ids=["machines", "elastic"])
 @pytest.mark.parametrize("seed", range(8))
-def test_masks_move_with_the_image(make_disc, seed):
+def test_masks_move_with_the_image(make_disc, config, seed):
     shape = make_disc(14, 64, (0.45, 0.6))
-    found = views([255 * shape], [shape], STRONG, seed)
+    found = views([255 * shape], [shape], config, seed)
     image, mask = found.weak[0, 0] > 0.5, found.masks[0] == 1
     assert float(2 * (image & mask).sum() / (image.sum() + mask.sum())) > 0.97
 

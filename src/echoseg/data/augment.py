@@ -41,6 +41,7 @@ class AugmentConfig:
         gain: largest brightness slope across the image either way (time-gain and lateral gain).
         coarse: probability of losing resolution down to as little as 40 %, as small or compressed cines have.
         marks: probability of burned-in text and graphics outside the sector.
+        elastic: largest standard deviation of a smooth displacement field, fraction of the image; hearts of other shapes.
         strength: share of all these ranges and probabilities that a clip has; drawn for each clip.
     """
 
@@ -59,6 +60,7 @@ class AugmentConfig:
     gain: float = 0.0
     coarse: float = 0.0
     marks: float = 0.0
+    elastic: float = 0.0
     strength: Range = (1.0, 1.0)
 
     def __post_init__(self) -> None:
@@ -118,6 +120,8 @@ def augment_clip(
         config = config.weakened(_uniform(rng, config.strength))
     length = len(frames)
     grid = F.affine_grid(_geometry(config, rng).expand(length, 2, 3), [length, 1, size, size], align_corners=False)
+    if config.elastic > 0:
+        grid = grid + _elastic(size, _uniform(rng, (0.0, config.elastic)), rng)
     gray = frames.unsqueeze(1).float() / 255
     weak = F.grid_sample(gray, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
     # nearest neighbour; what comes in from outside the image is background
@@ -146,6 +150,24 @@ def _geometry(config: AugmentConfig, rng: np.random.Generator) -> Float[Tensor, 
     cos, sin = math.cos(angle), math.sin(angle)
     rows = [[cos * scale_x, -sin * scale_y, shift[0]], [sin * scale_x, cos * scale_y, shift[1]]]
     return torch.tensor([rows], dtype=torch.float32)
+
+
+_KNOTS = (4, 8)
+"""Knots a side of the coarsest and of the finest displacement field: a heart takes up a third to a half of an image."""
+
+
+def _elastic(size: int, deviation: float, rng: np.random.Generator) -> Float[Tensor, "1 S S 2"]:
+    """Smooth displacements, added to a sampling grid in [-1, 1]: a cubic surface through knots that are drawn independently.
+
+    Args:
+        size: side of the image, pixels.
+        deviation: standard deviation at the knots, fraction of the image.
+        rng: their values, and how many there are. Finer fields are smaller, so that all bend contours alike.
+    """
+    knots = int(rng.integers(_KNOTS[0], _KNOTS[1] + 1))
+    drawn = rng.standard_normal((1, 2, knots, knots), dtype=np.float32) * (2 * deviation * _KNOTS[0] / knots)
+    field = F.interpolate(torch.from_numpy(drawn), size=(size, size), mode="bicubic", align_corners=True)
+    return field.permute(0, 2, 3, 1)
 
 
 def _photometric(

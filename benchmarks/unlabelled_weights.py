@@ -1,0 +1,177 @@
+"""Are the unlabelled terms too light? The lite suite's methods whose term asks for next to nothing, with heavier ones.
+
+The weight of each term is multiplied by some factors, everything else is the suite's cell: labels, clips, steps, seed. Factor 0 is the
+method's control. EchoForge is also given twice the unlabelled clips and every pixel of its pseudo-labels. Scored on the validation
+cines, all frames, so that a weight may be chosen here and tested on the test cines. A finished run is not run again;
+`benchmarks/tables.py` makes the table of docs/benchmarks.md from the JSON.
+
+    python benchmarks/unlabelled_weights.py --work runs/weights --data DIR [--methods echoforge css ncm] [--steps 500] [--seeds 0]
+
+DIR holds the set of the suite (`echoseg simulate DIR --set simecho-v1-mid`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from echoseg.datasets import open_dataset, read_simulation
+from echoseg.engine import Segmenter
+from echoseg.evaluation import evaluate_model
+from echoseg.metrics import compare_paired
+from echoseg.recipes import RunConfig
+from echoseg.recipes.run import train_run
+from echoseg.recipes.stores import Stores
+from echoseg.recipes.suites import Cell, Variant, suite
+
+RESULT = Path(__file__).parent / "results" / "unlabelled_weights.json"
+CONTROL = "control"
+
+
+def css(config: RunConfig, factor: float) -> RunConfig:
+    """A heavier cyclical loss."""
+    return replace(config, network=replace(config.network, css_weight=factor * config.network.css_weight))
+
+
+def ncm(config: RunConfig, factor: float) -> RunConfig:
+    """A heavier boundary constraint."""
+    return replace(config, network=replace(config.network, boundary_weight=factor * config.network.boundary_weight))
+
+
+def echoforge(config: RunConfig, factor: float) -> RunConfig:
+    """A larger lambda_max of the pseudo-labels."""
+    curriculum = config.network.curriculum
+    return replace(
+        config, network=replace(config.network, curriculum=replace(curriculum, weight=factor * curriculum.weight))
+    )
+
+
+def all_pixels(config: RunConfig) -> RunConfig:
+    """Twice the unlabelled clips, and pseudo-labels that count wherever they are, sure or not."""
+    config = echoforge(config, 3.0)
+    curriculum = replace(config.network.curriculum, strict=0.5, lenient=0.5)
+    return replace(
+        config,
+        network=replace(config.network, curriculum=curriculum),
+        data=replace(config.data, unlabelled_batch=2 * config.data.unlabelled_batch),
+    )
+
+
+Change = Callable[[RunConfig], RunConfig]
+
+
+def times(change: Callable[[RunConfig, float], RunConfig], factor: float) -> Change:
+    """A change by a factor."""
+    return lambda config: change(config, factor)
+
+
+CHANGES: dict[str, dict[str, Change]] = {
+    "echoforge": {
+        "1": times(echoforge, 1.0), "3": times(echoforge, 3.0), "10": times(echoforge, 10.0),
+        "3, twice the clips, all pixels": all_pixels,
+    },
+    "css": {"1": times(css, 1.0), "10": times(css, 10.0), "100": times(css, 100.0)},
+    "ncm": {"1": times(ncm, 1.0), "30": times(ncm, 30.0), "300": times(ncm, 300.0)},
+}  # fmt: skip
+
+
+def folder_of(work: Path, method: str, change: str, steps: int, seed: int) -> Path:
+    """Folder of a run."""
+    return work / f"{method}-{change}-{steps}-{seed}".replace(", ", "-").replace(" ", "-")
+
+
+def configuration(method: str, change: str, steps: int, seed: int) -> RunConfig:
+    """The suite's cell with its weight changed, or that of its control."""
+    wanted = f"{method}-supervised" if change == CONTROL else method
+    variant = next(v for v in suite("lite", steps).variants if v.name == wanted)
+    if not isinstance(variant.config, RunConfig):
+        raise TypeError(f"{wanted} segments nothing")
+    changed = variant.config if change == CONTROL else CHANGES[method][change](variant.config)
+    found = Cell(Variant(f"{method}-{change}", changed), seed).config
+    if not isinstance(found, RunConfig):
+        raise TypeError(f"{wanted} segments nothing")
+    return found
+
+
+def run_cell(folder: Path, config: RunConfig, stores: Stores) -> None:
+    """Train and score a run unless that was done."""
+    if (folder / "scores" / "evaluation.json").exists():
+        return
+    model = train_run(config, stores, folder, device="cpu", resume=(folder / "run.json").exists())
+    evaluate_model(
+        Segmenter.load(model, threads=1), stores.dataset, split="val", frames="all", out=folder / "scores"
+    )
+
+
+def dice_by_case(folder: Path) -> dict[str, float]:
+    """LV Dice of every validation cine over all its frames."""
+    with (folder / "scores" / "cases.csv").open(encoding="utf-8", newline="") as file:
+        return {row["case"]: float(row["lv_dice"]) for row in csv.DictReader(file)}
+
+
+def summarise(work: Path, data: Path, steps: int, seeds: list[int]) -> dict:
+    """Every change that is finished with all seeds, beside its control, by cine after averaging the seeds."""
+
+    def means(method: str, change: str) -> dict[str, list[float]] | None:
+        folders = [folder_of(work, method, change, steps, seed) for seed in seeds]
+        if not all((folder / "scores" / "evaluation.json").exists() for folder in folders):
+            return None
+        runs = [dice_by_case(folder) for folder in folders]
+        return {name: [run[name] for run in runs] for name in sorted(runs[0])}
+
+    methods: dict[str, dict] = {}
+    for method, changes in CHANGES.items():
+        control = means(method, CONTROL)
+        if control is None:
+            continue
+        methods[method] = {"control": float(np.mean(list(control.values()))), "changes": {}}
+        for change in changes:
+            found = means(method, change)
+            if found is None:
+                continue
+            one, other = ([float(np.mean(run)) for run in runs.values()] for runs in (found, control))
+            gain = compare_paired(one, other, np.random.default_rng(0))
+            by_seed = np.mean(list(found.values()), 0) - np.mean(list(control.values()), 0)
+            methods[method]["changes"][change] = {
+                "dice": float(np.mean(one)),
+                "gain": gain.mean_difference,
+                "interval": list(gain.interval),
+                "seeds": [float(value) for value in by_seed],
+            }
+    return {
+        "sha256": read_simulation(data).sha256,
+        "seeds": seeds,
+        "steps": steps,
+        "torch": torch.__version__,
+        "methods": methods,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--methods", choices=tuple(CHANGES), nargs="+", default=tuple(CHANGES))
+    parser.add_argument("--steps", type=int, default=500)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0])
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    stores = Stores(open_dataset(arguments.data))
+    for method in arguments.methods:
+        for seed in arguments.seeds:
+            for change in (CONTROL, *CHANGES[method]):
+                folder = folder_of(arguments.work, method, change, arguments.steps, seed)
+                run_cell(folder, configuration(method, change, arguments.steps, seed), stores)
+                document = summarise(arguments.work, arguments.data, arguments.steps, arguments.seeds)
+                RESULT.write_text(json.dumps(document, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
