@@ -1,14 +1,17 @@
 """Labels halved and halved again on real stills: learning from the other patients without labels, against labels alone.
 
-A half, a quarter, an eighth and a sixteenth of the training patients are labelled; the rest gives unlabelled stills. Two ways:
+A half, a quarter, an eighth and a sixteenth of the training patients are labelled; the rest gives unlabelled stills. Three ways:
 
 mean teacher    Its control is the same run with consistency weight 0: the same labelled stills in the same order, as many steps, the
                 same averaged weights. With all labels the control alone is run. Both begin at the shipped `a4c-sim`, which has never
                 seen a real heart.
 self-training   The control goes on for as many steps again, twice: `longer` with its labels alone, and as the student of the model that
                 it was until then, which says what it thinks of the stills without labels (method `distilled`).
+cross           Two networks from random weights, which give each other labels (cross pseudo supervision); `apart` is its control, the
+                same two networks without.
 
-Scored on the validation patients at native size. A cell that is finished is not run again; the summary holds what there is.
+Scored on the validation patients at native size. A cell that is finished is not run again; rows of the JSON whose cells are not
+there stay as they are.
 
     python benchmarks/label_halving.py --work runs/halving --camus DIR [--steps 1200] [--seeds 0] [--only 1/8] [--kinds longer ...]
 
@@ -30,6 +33,7 @@ from echoseg.data import AugmentConfig
 from echoseg.datasets import open_dataset
 from echoseg.engine import Segmenter
 from echoseg.evaluation import evaluate_model
+from echoseg.methods.cps import CPSConfig
 from echoseg.methods.distilled import DistilledConfig
 from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.methods.meanteacher import MeanTeacherConfig
@@ -41,8 +45,14 @@ from echoseg.train import TrainConfig
 
 RESULT = Path(__file__).parent / "results" / "label_halving.json"
 SHARES = {"1": 1.0, "1/2": 0.5, "1/4": 0.25, "1/8": 0.125, "1/16": 0.0625}
-KINDS = ("control", "mean teacher", "longer", "self-training")
-PAIRS = {"gain": ("mean teacher", "control"), "gain of self-training": ("self-training", "longer")}
+KINDS = ("control", "mean teacher", "longer", "self-training", "apart", "cross")
+PAIRS = {
+    "gain": ("mean teacher", "control"),
+    "gain of self-training": ("self-training", "longer"),
+    "gain of cross": ("cross", "apart"),
+}
+ALONE = ("control", "longer", "apart")
+"""Kinds that learn from labels alone."""
 AUGMENT = replace(AugmentConfig.machines(), zoom=(0.8, 1.2), flip=0.0, marks=0.0)
 """Milder than for other machines: all stills here come from one."""
 START = "a4c-sim"
@@ -68,6 +78,16 @@ def config(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
         ),
         ModelInfo(kind),
     )  # fmt: skip
+
+
+def cross(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
+    """Cross pseudo supervision, or its two networks apart; scored with the first network's averaged weights."""
+    base = config("mean teacher" if kind == "cross" else "control", labelled, steps, seed)
+    unet = {"stages": base.network.stages, "decoder": base.network.decoder, "channels": base.network.channels}
+    weight = 1.5 if kind == "cross" else 0.0
+    network = CPSConfig(**unet, cross_weight=weight, start=steps // 4, ramp=steps // 2, frames=2)
+    train = replace(base.train, init=None, average=0.99)
+    return replace(base, method="cps", network=network, train=train)
 
 
 def second(kind: str, labelled: int, steps: int, seed: int, first: Path) -> RunConfig:
@@ -100,11 +120,21 @@ def dice_by_case(folder: Path) -> dict[str, float]:
         return {row["case"]: float(row["lv_dice"]) for row in csv.DictReader(file)}
 
 
-def summarise(work: Path, patients: int, steps: int, seeds: list[int]) -> dict:
-    """Mean LV Dice of both at every share whose runs are finished, and the paired gain by patient after averaging the seeds."""
+def summarise(work: Path, patients: int, steps: int, seeds: list[int], before: dict) -> dict:
+    """Mean LV Dice at every share whose runs are finished, and the paired gains by patient after averaging the seeds.
+
+    Args:
+        work: folder of the runs.
+        patients: for training.
+        steps: of a run.
+        seeds: of every cell.
+        before: an earlier summary; what it holds of the same steps and seeds and was not measured again is kept.
+    """
+    same = (before.get("steps"), before.get("seeds"), before.get("patients")) == (steps, seeds, patients)
+    kept = before["shares"] if same else {}
     rows = {}
     for share, part in SHARES.items():
-        row: dict = {"labelled": round(part * patients)}
+        row: dict = {"labelled": round(part * patients), **kept.get(share, {})}
         cases: dict[str, list[float]] = {}
         for kind in KINDS:
             folders = [cell(work, kind, share, steps, seed) for seed in seeds]
@@ -147,15 +177,18 @@ def main() -> None:
     patients = len(stores.dataset.cases("train"))
     for share, part in reversed(SHARES.items()):
         for kind in arguments.kinds:
-            if arguments.only not in (None, share) or (share == "1" and kind != "control"):
+            if arguments.only not in (None, share) or (share == "1" and kind not in ALONE):
                 continue
             for seed in arguments.seeds:
                 settings = round(part * patients), arguments.steps, seed
                 first = cell(arguments.work, "control", share, arguments.steps, seed)
-                later = kind in PAIRS["gain of self-training"]
-                chosen = second(kind, *settings, first) if later else config(kind, *settings)
+                if kind in PAIRS["gain of self-training"]:
+                    chosen = second(kind, *settings, first)
+                else:
+                    chosen = (cross if kind in PAIRS["gain of cross"] else config)(kind, *settings)
                 run_cell(cell(arguments.work, kind, share, arguments.steps, seed), chosen, stores)
-    document = summarise(arguments.work, patients, arguments.steps, arguments.seeds)
+    before = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+    document = summarise(arguments.work, patients, arguments.steps, arguments.seeds, before)
     RESULT.write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from model_tables import adapt, label_halving, model_options, model_validation
 from table_text import Document, markdown, over_seeds, with_interval
+from unlabelled_tables import after_learning, unlabelled_gradients, unlabelled_weights
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "benchmarks" / "results"
@@ -239,37 +240,6 @@ def suite_tables(document: Document, methods: tuple[str, ...] = ()) -> str:
     return "\n\n".join(parts)
 
 
-def after_learning(document: Document) -> str:
-    """Both continuations of the lite suite's controls."""
-    rows = [
-        [method, f"{100 * row['labels alone']:.1f}", f"{100 * row['method']:.1f}", with_interval(row["gain"])]
-        for method, row in document["methods"].items()
-    ]
-    caption = (
-        f"LV Dice (%) over all frames of the 20 validation cines of `simecho-v1-mid` ({document['sha256'][:12]}) after {document['steps']} further steps from the weights of the method's control, seed {document['seed']}; "
-        "gains are paired by cine, with 95 % bootstrap intervals."
-    )
-    return f"{markdown(['method', 'labels alone', 'with the method', 'gain'], rows)}\n\n{caption}"
-
-
-def unlabelled_gradients(document: Document) -> str:
-    """Length and direction of what the unlabelled terms add to the gradient."""
-    rows = [
-        [
-            method,
-            f"{100 * row['length']:.2g} %",
-            *(with_interval(row[key], scale=1, digits=2) for key in ("cosine", "cosine of the labels")),
-        ]
-        for method, row in document["methods"].items()
-    ]
-    caption = (
-        f"Gradient of the unlabelled term at the end of the cells of seed {document['seed']}: its length against that of the labels' gradient, and its cosine with the gradient on the 20 validation cines of "
-        f"`simecho-v1-mid` ({document['sha256'][:12]}), beside that of the labels' gradient; means over {document['draws']} batches, with 95 % bootstrap intervals. "
-        "Above 0: a step along it makes unseen cines better."
-    )
-    return f"{markdown(['method', 'length', 'cosine', 'cosine of the labels'], rows)}\n\n{caption}"
-
-
 LITE_PAGES = {
     "baselines": ("meanteacher", "cps"),
     "css": ("css",),
@@ -302,6 +272,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     **measured("label_halving", "docs/models.md", label_halving),
     **measured("adapt", "docs/models.md", adapt),
     **measured("after_learning", "docs/benchmarks.md", after_learning),
+    **measured("unlabelled_weights", "docs/benchmarks.md", unlabelled_weights),
     "biplane": ("docs/measurements.md", "biplane", biplane),
     **{
         f"{name}_validation": (f"src/echoseg/models/{name}/card.md", f"{name}_validation", model_validation)
