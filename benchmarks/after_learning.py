@@ -3,8 +3,8 @@
 Every control of a finished lite suite (labels alone) is trained on twice from its best weights: by the method and by the control
 itself, for the same number of steps on the same labelled clips. Both start alike, so what tells them apart is the unlabelled term
 and not the luck of the first steps. Ramps are shortened: every term has its full weight after a fifth of the run. Scored on the
-validation cines, all frames. A finished run is not run again; `benchmarks/tables.py` makes the table of docs/benchmarks.md from
-the JSON.
+validation cines, all frames. A finished run is not run again, and methods that were not run keep their row; `benchmarks/tables.py`
+makes the table of docs/benchmarks.md from the JSON.
 
     python benchmarks/after_learning.py --work runs/after --lite OUT --data OUT/data [--methods sscf ...] [--steps 300]
 
@@ -14,7 +14,6 @@ OUT is the folder of `echoseg benchmark lite`.
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -24,15 +23,14 @@ import numpy as np
 import torch
 
 from echoseg.datasets import open_dataset, read_simulation
-from echoseg.engine import Segmenter
-from echoseg.evaluation import evaluate_model
 from echoseg.metrics import compare_paired
 from echoseg.recipes import RunConfig
-from echoseg.recipes.run import train_run
 from echoseg.recipes.stores import Stores
 from echoseg.recipes.suites import EPOCHS, Cell, suite
+from echoseg.train import BEST, load_checkpoint
+from scored_runs import dice_by_case, is_scored, train_and_score
 
-RESULTS = Path(__file__).parent / "results"
+RESULT = Path(__file__).parent / "results" / "after_learning.json"
 METHODS = ("meanteacher", "cps", "css", "echoforge", "ncm", "pkecho", "sscf")
 FULL = 5
 """Every unlabelled term has its full weight after one part in this many of the run."""
@@ -55,20 +53,9 @@ def early(config: RunConfig) -> RunConfig:
 
 def run_cell(name: str, source: Path, seed: int, steps: int, stores: Stores, folder: Path) -> None:
     """Train a variant of the suite on from the weights of `source` and score it, unless that was done."""
-    if (folder / "scores" / "evaluation.json").exists():
-        return
     variant = next(v for v in suite("lite", steps).variants if v.name == name)
     config = early(Cell(variant, seed).config)
-    config = replace(config, train=replace(config.train, init=str(source)))
-    model = train_run(config, stores, folder, device="cpu", resume=(folder / "run.json").exists())
-    segmenter = Segmenter.load(model, threads=1)
-    evaluate_model(segmenter, stores.dataset, split="val", frames="all", out=folder / "scores")
-
-
-def dice_by_case(folder: Path) -> dict[str, float]:
-    """LV Dice of every validation cine over all its frames."""
-    with (folder / "scores" / "cases.csv").open(encoding="utf-8", newline="") as file:
-        return {row["case"]: float(row["lv_dice"]) for row in csv.DictReader(file)}
+    train_and_score(folder, replace(config, train=replace(config.train, init=str(source))), stores, "all")
 
 
 def last_losses(folder: Path, count: int = 50) -> dict[str, float]:
@@ -78,19 +65,19 @@ def last_losses(folder: Path, count: int = 50) -> dict[str, float]:
     return {key: float(np.mean([s[key] for s in steps if key in s])) for key in steps[-1] if key not in ("step", "lr")}
 
 
-def summarise(work: Path, lite: Path, data: Path, seed: int, steps: int) -> dict:
-    """Both continuations of every method that has them, and their difference by cine."""
-    rows = {}
+def summarise(work: Path, lite: Path, data: Path, seed: int, steps: int, before: dict) -> dict:
+    """Both continuations of every method that has them, and their difference by cine; `before` keeps what it holds of the others."""
+    same = (before.get("seed"), before.get("steps")) == (seed, steps)
+    rows = dict(before["methods"]) if same else {}
     for method in METHODS:
         folders = [work / f"{name}-{steps}-s{seed}" for name in (method, f"{method}-supervised")]
-        if not all((folder / "scores" / "evaluation.json").exists() for folder in folders):
+        if not all(map(is_scored, folders)):
             continue
         mine, control = (dice_by_case(folder) for folder in folders)
-        names = sorted(mine)
-        found = compare_paired([mine[n] for n in names], [control[n] for n in names], np.random.default_rng(0))
-        record = json.loads((lite / "cells" / f"{method}-supervised-s{seed}.json").read_text())
+        found = compare_paired(list(mine.values()), list(control.values()), np.random.default_rng(0))
+        start = load_checkpoint(lite / "cells" / f"{method}-supervised-s{seed}" / BEST)
         rows[method] = {
-            "start": record["val_dice"],
+            "start": start["val_dice"],
             "labels alone": float(np.mean(list(control.values()))),
             "method": float(np.mean(list(mine.values()))),
             "gain": {"mean": found.mean_difference, "interval": list(found.interval), "wilcoxon_p": found.wilcoxon_p},
@@ -117,8 +104,9 @@ def main() -> None:
         for name in (method, f"{method}-supervised"):
             folder = arguments.work / f"{name}-{arguments.steps}-s{arguments.seed}"
             run_cell(name, source, arguments.seed, arguments.steps, stores, folder)
-        document = summarise(arguments.work, arguments.lite, arguments.data, arguments.seed, arguments.steps)
-        (RESULTS / "after_learning.json").write_text(json.dumps(document, indent=1) + "\n")
+        before = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+        document = summarise(arguments.work, arguments.lite, arguments.data, arguments.seed, arguments.steps, before)
+        RESULT.write_text(json.dumps(document, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,6 @@ The images are not part of this repository. `benchmarks/tables.py` makes the tab
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -31,17 +30,16 @@ import torch
 
 from echoseg.data import AugmentConfig
 from echoseg.datasets import open_dataset
-from echoseg.engine import Segmenter
-from echoseg.evaluation import evaluate_model
 from echoseg.methods.cps import CPSConfig
 from echoseg.methods.distilled import DistilledConfig
 from echoseg.methods.framewise import FrameWiseConfig
 from echoseg.methods.meanteacher import MeanTeacherConfig
 from echoseg.metrics import compare_paired
 from echoseg.recipes import DataConfig, ModelInfo, RunConfig
-from echoseg.recipes.run import MODEL_DIR, train_run
+from echoseg.recipes.run import MODEL_DIR
 from echoseg.recipes.stores import Stores
 from echoseg.train import TrainConfig
+from scored_runs import dice_by_case, is_scored, train_and_score
 
 RESULT = Path(__file__).parent / "results" / "label_halving.json"
 SHARES = {"1": 1.0, "1/2": 0.5, "1/4": 0.25, "1/8": 0.125, "1/16": 0.0625}
@@ -106,20 +104,6 @@ def cell(work: Path, kind: str, share: str, steps: int, seed: int) -> Path:
     return work / f"{kind}-{share}-{steps}-{seed}".replace("/", "of").replace(" ", "-")
 
 
-def run_cell(folder: Path, chosen: RunConfig, stores: Stores) -> None:
-    """Train and evaluate one run unless its scores are there."""
-    if (folder / "scores" / "evaluation.json").exists():
-        return
-    model = train_run(chosen, stores, folder, device="cpu", resume=(folder / "run.json").exists())
-    evaluate_model(Segmenter.load(model, threads=1), stores.dataset, split="val", out=folder / "scores")
-
-
-def dice_by_case(folder: Path) -> dict[str, float]:
-    """LV Dice of every validation patient."""
-    with (folder / "scores" / "cases.csv").open(encoding="utf-8", newline="") as file:
-        return {row["case"]: float(row["lv_dice"]) for row in csv.DictReader(file)}
-
-
 def summarise(work: Path, patients: int, steps: int, seeds: list[int], before: dict) -> dict:
     """Mean LV Dice at every share whose runs are finished, and the paired gains by patient after averaging the seeds.
 
@@ -138,10 +122,10 @@ def summarise(work: Path, patients: int, steps: int, seeds: list[int], before: d
         cases: dict[str, list[float]] = {}
         for kind in KINDS:
             folders = [cell(work, kind, share, steps, seed) for seed in seeds]
-            if not all((folder / "scores" / "evaluation.json").exists() for folder in folders):
+            if not all(map(is_scored, folders)):
                 continue
             every = [dice_by_case(folder) for folder in folders]
-            cases[kind] = [float(np.mean([run[name] for run in every])) for name in sorted(every[0])]
+            cases[kind] = [float(np.mean([run[name] for run in every])) for name in every[0]]
             row[kind] = {
                 "dice": float(np.mean(cases[kind])),
                 "seeds": [float(np.mean(list(run.values()))) for run in every],
@@ -186,7 +170,8 @@ def main() -> None:
                     chosen = second(kind, *settings, first)
                 else:
                     chosen = (cross if kind in PAIRS["gain of cross"] else config)(kind, *settings)
-                run_cell(cell(arguments.work, kind, share, arguments.steps, seed), chosen, stores)
+                folder = cell(arguments.work, kind, share, arguments.steps, seed)
+                train_and_score(folder, chosen, stores, "edes")
     before = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
     document = summarise(arguments.work, patients, arguments.steps, arguments.seeds, before)
     RESULT.write_text(json.dumps(document, indent=1) + "\n")

@@ -13,7 +13,6 @@ DIR holds the set of the suite (`echoseg simulate DIR --set simecho-v1-mid`).
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 from collections.abc import Callable
 from dataclasses import replace
@@ -23,13 +22,11 @@ import numpy as np
 import torch
 
 from echoseg.datasets import open_dataset, read_simulation
-from echoseg.engine import Segmenter
-from echoseg.evaluation import evaluate_model
 from echoseg.metrics import compare_paired
 from echoseg.recipes import RunConfig
-from echoseg.recipes.run import train_run
 from echoseg.recipes.stores import Stores
 from echoseg.recipes.suites import Cell, Variant, suite
+from scored_runs import dice_by_case, is_scored, train_and_score
 
 RESULT = Path(__file__).parent / "results" / "unlabelled_weights.json"
 CONTROL = "control"
@@ -98,29 +95,15 @@ def configuration(method: str, change: str, steps: int, seed: int) -> RunConfig:
     return found
 
 
-def run_cell(folder: Path, config: RunConfig, stores: Stores) -> None:
-    """Train and score a run unless that was done."""
-    if (folder / "scores" / "evaluation.json").exists():
-        return
-    model = train_run(config, stores, folder, device="cpu", resume=(folder / "run.json").exists())
-    evaluate_model(Segmenter.load(model, threads=1), stores.dataset, split="val", frames="all", out=folder / "scores")
-
-
-def dice_by_case(folder: Path) -> dict[str, float]:
-    """LV Dice of every validation cine over all its frames."""
-    with (folder / "scores" / "cases.csv").open(encoding="utf-8", newline="") as file:
-        return {row["case"]: float(row["lv_dice"]) for row in csv.DictReader(file)}
-
-
 def summarise(work: Path, data: Path, steps: int, seeds: list[int]) -> dict:
     """Every change that is finished with all seeds, beside its control, by cine after averaging the seeds."""
 
     def means(method: str, change: str) -> dict[str, list[float]] | None:
         folders = [folder_of(work, method, change, steps, seed) for seed in seeds]
-        if not all((folder / "scores" / "evaluation.json").exists() for folder in folders):
+        if not all(map(is_scored, folders)):
             return None
         runs = [dice_by_case(folder) for folder in folders]
-        return {name: [run[name] for run in runs] for name in sorted(runs[0])}
+        return {name: [run[name] for run in runs] for name in runs[0]}
 
     methods: dict[str, dict] = {}
     for method, changes in CHANGES.items():
@@ -164,7 +147,7 @@ def main() -> None:
         for seed in arguments.seeds:
             for change in (CONTROL, *CHANGES[method]):
                 folder = folder_of(arguments.work, method, change, arguments.steps, seed)
-                run_cell(folder, configuration(method, change, arguments.steps, seed), stores)
+                train_and_score(folder, configuration(method, change, arguments.steps, seed), stores, "all")
                 document = summarise(arguments.work, arguments.data, arguments.steps, arguments.seeds)
                 RESULT.write_text(json.dumps(document, indent=1) + "\n")
 

@@ -12,6 +12,7 @@ from echoseg.recipes.ef_base import EfRunConfig
 
 RECIPES = {
     "a4c": "echoseg.recipes.shipped:a4c",
+    "a4c-final": "echoseg.recipes.shipped:a4c_final",
     "a4c-fine": "echoseg.recipes.shipped:a4c_fine",
     "a4c-sim": "echoseg.recipes.shipped:a4c_sim",
     "a4c-small": "echoseg.recipes.shipped:a4c_small",
