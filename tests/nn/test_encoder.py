@@ -26,6 +26,36 @@ def test_feature_maps_have_the_channels_and_strides_that_are_promised(stride, st
     assert [tuple(m.shape) for m in maps] == expected
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3, 4])
+def test_the_plain_encoder_keeps_what_it_promises(levels):
+    encoder = Encoder("plain", levels=tuple(range(levels))).eval()
+    assert encoder.strides == [4, 8, 16, 32][:levels]
+    expected = [(2, c, 64 // s, 96 // s) for c, s in zip(encoder.channels, encoder.strides, strict=True)]
+    assert [tuple(m.shape) for m in encoder(torch.randn(2, 1, 64, 96))] == expected
+
+
+def test_a_residual_block_without_its_branch_is_a_relu():
+    encoder = Encoder("plain", levels=(0, 1))
+    block = encoder.body.levels[1][-1].eval()
+    torch.nn.init.zeros_(block.second[0].weight)
+    x = torch.randn(1, 64, 5, 5)
+    torch.testing.assert_close(block(x), x.relu())
+
+
+@pytest.mark.parametrize(
+    ("asked", "says"),
+    [
+        ({"weights": "hub"}, "weights=hub: there are none for backbone=plain"),
+        ({"output_stride": 16}, "has strides 4, 8, 16, 32 alone"),
+        ({"levels": (0, 1, 2, 3, 4)}, "has strides 4, 8, 16, 32 alone; use one stage fewer"),
+        ({"levels": (1, 2)}, "has strides 4, 8, 16, 32 alone"),
+    ],
+)
+def test_the_plain_encoder_says_what_it_cannot(asked, says):
+    with pytest.raises(UsageError, match=says):
+        Encoder("plain", **{"levels": (0, 1)} | asked)
+
+
 def test_levels_choose_the_maps():
     encoder = Encoder(BACKBONE, levels=(0, 2))
     assert encoder.strides == [2, 8]

@@ -1,4 +1,4 @@
-"""ResNet encoders from timm."""
+"""Encoders: from timm, and one of our own for slow machines."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from echoseg.errors import ModelError, UsageError
+from echoseg.nn.plain import CHANNELS, PLAIN, STRIDES, PlainEncoder
 
 
 class Encoder(nn.Module):
@@ -33,12 +34,19 @@ class Encoder(nn.Module):
         """Build the encoder.
 
         Args:
-            backbone: a timm name.
+            backbone: a timm name, or `plain` (`nn.plain`).
             weights: `none`, `hub` (ImageNet, needs the network) or the path of a state dict.
             output_stride: stride of the deepest level; smaller than 32 dilates instead.
-            levels: timm's feature levels (0 = stride 2, 1 = stride 4, ...).
+            levels: timm's feature levels (0 = stride 2, 1 = stride 4, ...; of `plain` 0 = stride 4).
+
+        Raises:
+            UsageError: `plain` with weights, another output stride or levels that it does not have.
+            ModelError: weights cannot be had.
         """
         super().__init__()
+        if backbone == PLAIN:
+            self._build_plain(weights, output_stride, levels)
+            return
         try:
             self.body = timm.create_model(
                 backbone,
@@ -57,6 +65,16 @@ class Encoder(nn.Module):
         self.strides: list[int] = list(info.reduction())
         if weights not in ("none", "hub"):
             load_backbone_weights(self.body, Path(weights))
+
+    def _build_plain(self, weights: str, output_stride: int, levels: tuple[int, ...]) -> None:
+        if weights != "none":
+            raise UsageError(f"weights={weights}: there are none for backbone={PLAIN}; give weights=none")
+        if output_stride != STRIDES[-1] or levels != tuple(range(len(levels))) or len(levels) > len(STRIDES):
+            raise UsageError(
+                f"backbone={PLAIN}: has strides {', '.join(map(str, STRIDES))} alone; use one stage fewer, or a ResNet"
+            )
+        self.body = PlainEncoder(len(levels))
+        self.channels, self.strides = list(CHANNELS[: len(levels)]), list(STRIDES[: len(levels)])
 
     def forward(self, frames: Float[Tensor, "N 1 H W"]) -> list[Tensor]:
         """Feature maps, fine to coarse, each (N, C_i, H / stride_i, W / stride_i)."""

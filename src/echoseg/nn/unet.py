@@ -22,7 +22,8 @@ class UNetConfig:
     """Configuration of the U-Net.
 
     Attributes:
-        backbone: timm name of a ResNet, or of another network whose levels halve the size one after the other.
+        backbone: timm name of a ResNet, or of another network whose levels halve the size one after the other; `plain` for slow
+            machines (`nn.plain`; up to 3 stages).
         weights: `none`, `hub` or a file.
         stages: stages of the backbone that are used; 3 = without the last, which holds three quarters of a ResNet-18's
             weights.
