@@ -104,3 +104,20 @@ def adapt(document: Document) -> str:
         f"{document['patients']} others were labelled, {document['steps']} steps, one seed."
     )
     return f"{markdown(['weights', 'Dice', 'EF bias', 'EF error'], rows)}\n\n{caption}"
+
+
+def small_networks(document: Document) -> str:
+    """Multiply-adds and time of small networks."""
+    rows = [
+        [
+            f"`{name}`", f"{row['parameters'] / 1e6:.2f}", f"{row['mmac']:.0f}", f"{row['ratio']:.2f}",
+            f"{row['mmac'] / row['ms']:.0f}",
+        ]
+        for name, row in document["networks"].items()
+    ]  # fmt: skip
+    caption = (
+        f"U-Nets at 112 px in ONNX Runtime, medians of {document['rounds']} interleaved rounds, one core of {document['processor']}; the time is relative to the first row "
+        f"({document['networks']['plain']['ms']:.2f} ms a frame, network alone)."
+    )
+    header = ["encoder", "million weights", "MMAC a frame", "time", "GMAC/s"]
+    return f"{markdown(header, rows)}\n\n{caption}"

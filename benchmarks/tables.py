@@ -16,7 +16,7 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from model_tables import adapt, label_halving, model_options, model_validation
+from model_tables import adapt, label_halving, model_options, model_validation, small_networks
 from table_text import Document, markdown, over_seeds, with_interval
 from unlabelled_tables import after_learning, unlabelled_gradients, unlabelled_weights
 
@@ -271,6 +271,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     **measured("model_options_a4c-small", "docs/models.md", model_options),
     **measured("label_halving", "docs/models.md", label_halving),
     **measured("adapt", "docs/models.md", adapt),
+    **measured("small_networks", "docs/models.md", small_networks),
     **measured("after_learning", "docs/benchmarks.md", after_learning),
     **measured("unlabelled_weights", "docs/benchmarks.md", unlabelled_weights),
     "biplane": ("docs/measurements.md", "biplane", biplane),

@@ -1,7 +1,7 @@
 """An encoder for slow machines: plain 3x3 convolutions on small maps.
 
-Networks made for phones save multiplications with depthwise convolutions, which a processor's vector units are bad at: ONNX Runtime does half as
-many multiply-adds a second in them as in dense ones. So this one is dense, and starts at a quarter of the image's side.
+Networks made for phones save multiplications with depthwise convolutions, which a processor's vector units are bad at: a dense network does twice as
+many in the same time and has three times the weights (`benchmarks/small_networks.py`). So this one is dense, on maps of a quarter of the image's side and less.
 Source: the residual block of K. He et al., "Deep residual learning for image recognition", CVPR 2016.
 """
 

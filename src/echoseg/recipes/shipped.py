@@ -129,8 +129,9 @@ def a4c_small_fine() -> RunConfig:
     return replace(
         first,
         method="distilled",
-        network=DistilledConfig(**asdict(first.network)),
-        train=replace(first.train, steps=2500, lr=1.5e-3, weight_decay=1e-2, init="a4c-small"),
+        network=DistilledConfig(**asdict(first.network), share=0.7),
+        data=replace(first.data, batch=4, augment=replace(first.data.augment, elastic=0.03)),
+        train=replace(first.train, steps=900, lr=1e-3, weight_decay=5e-2, average=0.995, init="a4c-small"),
         model=replace(first.model, version="4", summary=f"{first.model.summary} It learned from labels and from a4c."),
     )
 
