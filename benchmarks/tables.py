@@ -289,6 +289,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     "unlabelled_gradients": ("docs/benchmarks.md", "unlabelled_gradients", unlabelled_gradients),
     "echoforge_vs_framewise_500": ("docs/methods/echoforge.md", "echoforge_vs_framewise_500", echoforge_vs_framewise),
     "step_time": ("docs/benchmarks.md", "step_time", step_time),
+    "step_time_amx": ("docs/benchmarks.md", "step_time_amx", step_time),
     "simulator_unlabelled": ("docs/simulator.md", "simulator_unlabelled", simulator_unlabelled),
     **lite_tables(),
 }

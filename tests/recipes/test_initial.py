@@ -76,7 +76,7 @@ def test_shipped_models_can_be_trained_on(name):
     """In training mode too: the statistics of the batches that were measured are those of the batch."""
     chosen = recipe(name)
     method = build_method(chosen.method, chosen.network)
-    given = frames(chosen.data.size)
+    given = frames(find_model(name).config.height)
     InitialWeights.find(name).load_into(method, given)
     expected = of_graph(find_model(name).path, given)
     with torch.no_grad():
