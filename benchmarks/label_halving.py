@@ -24,6 +24,7 @@ import argparse
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -53,6 +54,7 @@ ALONE = ("control", "longer", "apart")
 """Kinds that learn from labels alone."""
 AUGMENT = replace(AugmentConfig.machines(), zoom=(0.8, 1.2), flip=0.0, marks=0.0)
 """Milder than for other machines: all stills here come from one."""
+UNET: dict[str, Any] = {"stages": 3, "decoder": (96, 64, 32), "channels": 4}
 START = "a4c-sim"
 """Its network is the one that is trained here."""
 
@@ -63,7 +65,7 @@ def config(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
     return RunConfig(
         "meanteacher",
         MeanTeacherConfig(
-            stages=3, decoder=(96, 64, 32), channels=4, consistency_weight=weight, start=steps // 4, ramp=steps // 8,
+            **UNET, consistency_weight=weight, start=steps // 4, ramp=steps // 8,
             frames=2, target="hard", threshold=0.8,
         ),
         DataConfig(
@@ -81,9 +83,8 @@ def config(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
 def cross(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
     """Cross pseudo supervision, or its two networks apart; scored with the first network's averaged weights."""
     base = config("mean teacher" if kind == "cross" else "control", labelled, steps, seed)
-    unet = {"stages": base.network.stages, "decoder": base.network.decoder, "channels": base.network.channels}
     weight = 1.5 if kind == "cross" else 0.0
-    network = CPSConfig(**unet, cross_weight=weight, start=steps // 4, ramp=steps // 2, frames=2)
+    network = CPSConfig(**UNET, cross_weight=weight, start=steps // 4, ramp=steps // 2, frames=2)
     train = replace(base.train, init=None, average=0.99)
     return replace(base, method="cps", network=network, train=train)
 
@@ -91,11 +92,10 @@ def cross(kind: str, labelled: int, steps: int, seed: int) -> RunConfig:
 def second(kind: str, labelled: int, steps: int, seed: int, first: Path) -> RunConfig:
     """The control's run `first` trained on: with its labels alone, or with itself as the teacher."""
     base = config("control", labelled, steps, seed)
-    unet = {"stages": base.network.stages, "decoder": base.network.decoder, "channels": base.network.channels}
     base = replace(base, train=replace(base.train, init=str(first), average=0.99))
     if kind == "longer":
-        return replace(base, method="framewise", network=FrameWiseConfig(**unet))
-    network = DistilledConfig(**unet, teacher=str(first / MODEL_DIR), share=0.5, frames=2)
+        return replace(base, method="framewise", network=FrameWiseConfig(**UNET))
+    network = DistilledConfig(**UNET, teacher=str(first / MODEL_DIR), share=0.5, frames=2)
     return replace(base, method="distilled", network=network, data=replace(base.data, unlabelled_batch=4))
 
 

@@ -1,8 +1,8 @@
 """Are the unlabelled terms too light? The lite suite's methods whose term asks for next to nothing, with heavier ones.
 
 The weight of each term is multiplied by a factor, everything else is the suite's cell: labels, clips, steps, seed. Beside it stands the
-method's control. EchoForge is also given twice the unlabelled clips and every pixel of its pseudo-labels. Scored on the validation
-cines, all frames, so that a weight may be chosen here and tested on the test cines. A finished run is not run again;
+method's control. Scored on the validation cines, all frames, so that a weight may be chosen here and tested on the test cines. A
+finished run is not run again, and what was not run keeps its row;
 `benchmarks/tables.py` makes the table of docs/benchmarks.md from the JSON.
 
     python benchmarks/unlabelled_weights.py --work runs/weights --data DIR [--methods echoforge css ncm] [--steps 500] [--seeds 0]
@@ -17,6 +17,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,53 +51,31 @@ def echoforge(config: RunConfig, factor: float) -> RunConfig:
     )
 
 
-def all_pixels(config: RunConfig) -> RunConfig:
-    """Twice the unlabelled clips, and pseudo-labels that count wherever they are, sure or not."""
-    config = echoforge(config, 3.0)
-    curriculum = replace(config.network.curriculum, strict=0.5, lenient=0.5)
-    return replace(
-        config,
-        network=replace(config.network, curriculum=curriculum),
-        data=replace(config.data, unlabelled_batch=2 * config.data.unlabelled_batch),
-    )
-
-
-Change = Callable[[RunConfig], RunConfig]
-
-
-def times(change: Callable[[RunConfig, float], RunConfig], factor: float) -> Change:
-    """A change by a factor."""
-    return lambda config: change(config, factor)
-
-
-CHANGES: dict[str, dict[str, Change]] = {
-    "echoforge": {"3": times(echoforge, 3.0), "3, twice the clips, all pixels": all_pixels},
-    "ncm": {"100": times(ncm, 100.0)},
-    "css": {"20": times(css, 20.0)},
+CHANGES: dict[str, tuple[Callable[[RunConfig, float], RunConfig], tuple[int, ...]]] = {
+    "echoforge": (echoforge, (3,)),
+    "ncm": (ncm, (100,)),
+    "css": (css, (20,)),
 }
-"""The factors give each term's gradient about a fifth of the length of the labels', as that of cross pseudo supervision has."""
+"""Method -> what makes its term heavier, and by which factors: each gives a gradient of about a fifth of the labels', as cross pseudo supervision has."""
 
 
 def folder_of(work: Path, method: str, change: str, steps: int, seed: int) -> Path:
     """Folder of a run."""
-    return work / f"{method}-{change}-{steps}-{seed}".replace(", ", "-").replace(" ", "-")
+    return work / f"{method}-{change}-{steps}-{seed}"
 
 
 def configuration(method: str, change: str, steps: int, seed: int) -> RunConfig:
     """The suite's cell with its weight changed, or that of its control."""
     wanted = f"{method}-supervised" if change == CONTROL else method
-    variant = next(v for v in suite("lite", steps).variants if v.name == wanted)
-    if not isinstance(variant.config, RunConfig):
-        raise TypeError(f"{wanted} segments nothing")
-    changed = variant.config if change == CONTROL else CHANGES[method][change](variant.config)
-    found = Cell(Variant(f"{method}-{change}", changed), seed).config
-    if not isinstance(found, RunConfig):
-        raise TypeError(f"{wanted} segments nothing")
+    config: Any = next(v for v in suite("lite", steps).variants if v.name == wanted).config
+    heavier, _ = CHANGES[method]
+    changed = config if change == CONTROL else heavier(config, float(change))
+    found: Any = Cell(Variant(f"{method}-{change}", changed), seed).config
     return found
 
 
-def summarise(work: Path, data: Path, steps: int, seeds: list[int]) -> dict:
-    """Every change that is finished with all seeds, beside its control, by cine after averaging the seeds."""
+def summarise(work: Path, data: Path, steps: int, seeds: list[int], before: dict) -> dict:
+    """Every change that is finished with all seeds, beside its control, by cine after averaging the seeds; `before` keeps the others."""
 
     def means(method: str, change: str) -> dict[str, list[float]] | None:
         folders = [folder_of(work, method, change, steps, seed) for seed in seeds]
@@ -105,13 +84,14 @@ def summarise(work: Path, data: Path, steps: int, seeds: list[int]) -> dict:
         runs = [dice_by_case(folder) for folder in folders]
         return {name: [run[name] for run in runs] for name in runs[0]}
 
-    methods: dict[str, dict] = {}
-    for method, changes in CHANGES.items():
+    same = (before.get("steps"), before.get("seeds")) == (steps, seeds)
+    methods: dict[str, dict] = dict(before["methods"]) if same else {}
+    for method, (_, factors) in CHANGES.items():
         control = means(method, CONTROL)
         if control is None:
             continue
         methods[method] = {"control": float(np.mean(list(control.values()))), "changes": {}}
-        for change in changes:
+        for change in map(str, factors):
             found = means(method, change)
             if found is None:
                 continue
@@ -145,10 +125,11 @@ def main() -> None:
     stores = Stores(open_dataset(arguments.data))
     for method in arguments.methods:
         for seed in arguments.seeds:
-            for change in (CONTROL, *CHANGES[method]):
+            for change in (CONTROL, *map(str, CHANGES[method][1])):
                 folder = folder_of(arguments.work, method, change, arguments.steps, seed)
                 train_and_score(folder, configuration(method, change, arguments.steps, seed), stores, "all")
-                document = summarise(arguments.work, arguments.data, arguments.steps, arguments.seeds)
+                before = json.loads(RESULT.read_text()) if RESULT.is_file() else {}
+                document = summarise(arguments.work, arguments.data, arguments.steps, arguments.seeds, before)
                 RESULT.write_text(json.dumps(document, indent=1) + "\n")
 
 

@@ -68,7 +68,7 @@ def a4c_fine() -> RunConfig:
 def a4c_final() -> RunConfig:
     """The third part of the shipped model's training: larger images, elastic deformation, more weight decay.
 
-    `a4c` 4 was made with `--init RUN` from the run of `a4c` 3; without it the shipped model is trained on once more.
+    `a4c` 4 was made with `--init MODEL` from the model folder of `a4c` 3; without it the shipped model is trained on once more.
     """
     second = a4c_fine()
     augment = replace(second.data.augment, elastic=0.03)
