@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import csv
+import json
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+
+import torch
 
 from echoseg.engine import Segmenter
 from echoseg.evaluation import evaluate_model
+from echoseg.io import atomic_write_text
 from echoseg.recipes import RunConfig
 from echoseg.recipes.run import train_run
 from echoseg.recipes.stores import Stores
@@ -20,11 +25,13 @@ def is_scored(folder: Path) -> bool:
     return (folder / SCORES / "evaluation.json").exists()
 
 
-def train_and_score(folder: Path, config: RunConfig, stores: Stores, frames: Literal["edes", "all"]) -> None:
+def train_and_score(
+    folder: Path, config: RunConfig, stores: Stores, frames: Literal["edes", "all"], also: Path | None = None
+) -> None:
     """Train a run on one CPU and score it on the validation cines, unless that was done; what was interrupted goes on."""
     if is_scored(folder):
         return
-    model = train_run(config, stores, folder, device="cpu", resume=(folder / "run.json").exists())
+    model = train_run(config, stores, folder, device="cpu", resume=(folder / "run.json").exists(), also=also)
     segmenter = Segmenter.load(model, threads=1)
     evaluate_model(segmenter, stores.dataset, split="val", frames=frames, out=folder / SCORES)
 
@@ -34,3 +41,12 @@ def dice_by_case(folder: Path) -> dict[str, float]:
     with (folder / SCORES / "cases.csv").open(encoding="utf-8", newline="") as file:
         found = {row["case"]: float(row["lv_dice"]) for row in csv.DictReader(file)}
     return {name: found[name] for name in sorted(found)}
+
+
+def add_row(result: Path, settings: Mapping[str, Any], name: str, row: Mapping[str, Any]) -> None:
+    """Put a row into a JSON of results; rows that were made with other settings go."""
+    document = json.loads(result.read_text()) if result.is_file() else {}
+    if {key: document.get(key) for key in settings} != settings:
+        document = {**settings, "torch": torch.__version__, "rows": {}}
+    document["rows"][name] = row
+    atomic_write_text(result, json.dumps(document, indent=1) + "\n")

@@ -86,7 +86,7 @@ def calibration(segmenter: Segmenter, camus: Path) -> dict:
 def unseen_style(segmenter: Segmenter, patients: int = 20) -> dict:
     """LV Dice of all frames of simulated half beats in a style that no training has seen, and EF against that of the true masks."""
     preset = replace(get_preset("standard"), name=UNSEEN, styles=(UNSEEN,))
-    scores, pairs = [], []
+    scores, pairs, roughness = [], [], []
     for seed in range(patients):
         simulated = simulate(90_000 + seed, preset=preset, layout="camus", span="half_beat")
         n_frames, height, width = simulated.labels.shape
@@ -96,6 +96,8 @@ def unseen_style(segmenter: Segmenter, patients: int = 20) -> dict:
         masks = segmenter(cine).masks
         frames = range(n_frames)
         scores.append(np.mean([dice(masks[f] == Structure.LV, simulated.labels[f] == Structure.LV) for f in frames]))
+        steadiness = temporal_consistency(mask == Structure.LV for mask in masks)
+        roughness.append(steadiness.area_roughness)
         ends = instants.values()
         pairs.append([masks_ef(cine, {f: source[f] for f in ends}) for source in (masks, simulated.labels)])
     measured = np.array([pair for pair in pairs if None not in pair], float)
@@ -105,6 +107,7 @@ def unseen_style(segmenter: Segmenter, patients: int = 20) -> dict:
         "patients": patients,
         "dice": float(np.mean(scores)),
         "lowest": float(np.min(scores)),
+        "area_roughness": float(np.mean(roughness)),
         "ef": {"bias": float(difference.mean()), "mae": float(np.abs(difference).mean()), "n": len(measured)},
     }
 

@@ -13,10 +13,10 @@ from echoseg.benchmark import SuiteRun, estimate, run_suite, suite, summarise
 from echoseg.benchmark.cells import finished, folder_of, record_of, rounded, same_data
 from echoseg.benchmark.cost import StepCost
 from echoseg.benchmark.figure import figure_svg, label_heights, points
-from echoseg.benchmark.locks import claimed
 from echoseg.benchmark.statistics import averaged, comparison, variant_summary
 from echoseg.benchmark.tables import csv_text, gains_table, markdown_page, results_table
 from echoseg.errors import EchosegError, InputError, UsageError
+from echoseg.io.locks import claimed
 from echoseg.methods.css import Cycle
 from echoseg.recipes.suites import Suite, Variant
 from echoseg.recipes.suites import suite as named_suite
@@ -144,7 +144,7 @@ def test_a_figure_without_any_cell_says_so(document):
 
 def test_a_claim_ends_with_its_process(tmp_path):
     code = (
-        "import sys, time; from pathlib import Path; from echoseg.benchmark.locks import claimed\n"
+        "import sys, time; from pathlib import Path; from echoseg.io.locks import claimed\n"
         "with claimed(Path(sys.argv[1])) as ours: print(ours, flush=True); time.sleep(60)"
     )
     path = tmp_path / "locks" / "a.lock"

@@ -17,6 +17,7 @@ from echoseg.cine import View
 from echoseg.cli import segment, server
 from echoseg.io import dicomweb
 from echoseg.io.dicomweb import Login
+from echoseg.io.locks import claimed
 
 STUDY = Tags("P1").study_uid
 
@@ -142,6 +143,17 @@ def test_a_server_that_goes_half_way_keeps_what_was_there(echoseg, files, words,
         double.cut = frozenset([uid_of(files[1])])
         assert echoseg("segment", "--dicomweb", double.url, *words).code == 3
     assert {path: path.read_bytes() for path in (tmp_path / "out").rglob("*.json")} == before
+
+
+def test_what_a_killed_process_fetched_is_gone_at_the_next_call(echoseg, files, words, tmp_path):
+    dead, living = (tmp_path / "out" / f".fetched-{name}" for name in ("dead", "living"))
+    for room in (dead, living):
+        room.mkdir(parents=True)
+        (room / "in-use").touch()
+        (room / "patient.dcm").write_bytes(b"images")
+    with served(Double(files)) as double, claimed(living / "in-use"):
+        assert echoseg("segment", "--dicomweb", double.url, *words).code == 0
+    assert list((tmp_path / "out").glob(".fetched-*/*.dcm")) == [living / "patient.dcm"]
 
 
 def test_one_damaged_object_costs_itself_and_the_storing(echoseg, files, words, tmp_path):

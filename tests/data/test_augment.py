@@ -225,7 +225,16 @@ def test_rotation_turns_about_the_centre_by_no_more_than_it_may(make_disc):
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"zoom": (1.2, 0.9)}, {"gamma": (0.0, 1.0)}, {"flip": 1.5}, {"shadow": -0.1}, {"coarse": 2.0}, {"marks": -1.0}],
+    [
+        {"zoom": (1.2, 0.9)},
+        {"gamma": (0.0, 1.0)},
+        {"flip": 1.5},
+        {"shadow": -0.1},
+        {"coarse": 2.0},
+        {"marks": -1.0},
+        {"elastic": -0.01},
+        {"noise": -0.1},
+    ],
 )
 def test_configuration_names_what_is_wrong(wrong):
     with pytest.raises(UsageError, match=f"augment.{next(iter(wrong))}"):

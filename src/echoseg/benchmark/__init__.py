@@ -7,7 +7,6 @@ statistics.py   means and intervals of variants, and each against its control
 tables.py       benchmark.json, .md, .csv
 figure.py       Dice against cost, as SVG
 suite.py        all cells of a suite, in one process or several
-locks.py        so that several processes share a folder
 """
 
 from echoseg.benchmark.suite import Finished, SuiteRun, estimate, run_suite, summarise

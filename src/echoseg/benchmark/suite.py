@@ -14,13 +14,13 @@ import torch
 from echoseg.benchmark.cells import Record, Workplace, data_record, finished, run_cell, take_over
 from echoseg.benchmark.cost import StepCost, measure_step
 from echoseg.benchmark.figure import figure_svg
-from echoseg.benchmark.locks import claimed
 from echoseg.benchmark.scoring import Progress, TestCines
 from echoseg.benchmark.statistics import comparison, variant_summary
 from echoseg.benchmark.tables import csv_text, markdown_page
 from echoseg.datasets import open_dataset, read_simulation
 from echoseg.errors import EchosegError
 from echoseg.io import atomic_write_text
+from echoseg.io.locks import claimed
 from echoseg.recipes.base import RunConfig
 from echoseg.recipes.run import git_state
 from echoseg.recipes.stores import Stores

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import getpass
 import netrc
+import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,13 @@ from echoseg.cli.sources import Source, Sources, case_names, left_alone_text
 from echoseg.cli.studies import study_mark
 from echoseg.errors import InputError, UsageError
 from echoseg.io.dicomweb import DicomServer, Login, RemoteObject, ServerError, check_address, is_loopback
+from echoseg.io.locks import CLAIMS, claimed
 from echoseg.report import CaseRecord
 from echoseg.report.studies import STUDIES_DIR, StudyRecord
 
 _NONE = "(default: none)"
+_ROOM, _IN_USE = ".fetched-", "in-use"
+"""Start of the name of the hidden folder, and the file in it that its process claims."""
 
 
 @dataclass(frozen=True)
@@ -199,18 +203,32 @@ def fetched_study(options: ServerOptions, out: Path) -> Iterator[FetchedStudy]:
 
 @contextmanager
 def _room(out: Path) -> Iterator[Path]:
-    """A hidden folder beside the results: images of patients belong on no other disk than the user chose."""
+    """A hidden folder beside the results: images of patients belong on no other disk than the user chose.
+
+    What a process that was killed left of its own goes first.
+    """
     from echoseg.cli.batch import make_folder
 
     existed = out.exists()
     make_folder(out)
+    _remove_rooms_without_owner(out)
     try:
-        with tempfile.TemporaryDirectory(prefix=".fetched-", dir=out, ignore_cleanup_errors=True) as name:
+        with (
+            tempfile.TemporaryDirectory(prefix=_ROOM, dir=out, ignore_cleanup_errors=True) as name,
+            claimed(Path(name) / _IN_USE),
+        ):
             yield Path(name)
     finally:
         if not existed:
             with suppress(OSError):  # it holds results
                 out.rmdir()
+
+
+def _remove_rooms_without_owner(out: Path) -> None:
+    for claim in out.glob(f"{_ROOM}*/{_IN_USE}") if CLAIMS else ():
+        with claimed(claim) as abandoned:
+            if abandoned:
+                shutil.rmtree(claim.parent, ignore_errors=True)
 
 
 def _described(server: DicomServer, uid: str, objects: Sequence[RemoteObject], room: Path) -> FetchedStudy:

@@ -71,6 +71,9 @@ class AugmentConfig:
         for name in ("flip", "shadow", "coarse", "marks"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UsageError(f"augment.{name}={getattr(self, name)}: a probability lies between 0 and 1")
+        for name in ("rotate_deg", "shift", "brightness", "blur_px", "noise", "speckle", "gain", "elastic"):
+            if getattr(self, name) < 0:
+                raise UsageError(f"augment.{name}={getattr(self, name)}: is the largest value; it must be at least 0")
         if not 0 <= self.strength[0] <= self.strength[1] <= 1:
             raise UsageError(f"augment.strength={self.strength}: need 0 <= low <= high <= 1")
 

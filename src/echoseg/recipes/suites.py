@@ -182,7 +182,7 @@ def labels(steps: int) -> list[Variant]:
 
 
 def ablations(steps: int) -> list[Variant]:
-    """What the parts of each method are worth, as in the papers' tables, at the size of `lite`."""
+    """What the parts of each method are worth, as in the papers' tables, at the size of `lite`; the whole methods are the cells of `lite`."""
     return [*_echoforge_parts(steps), *_pkecho_parts(steps), *_sscf_parts(steps), *_css_parts(steps)]
 
 
@@ -199,14 +199,14 @@ def _echoforge_parts(steps: int) -> list[Variant]:
     anchors = [
         Variant(f"echoforge-anchors{n}", _changed(full, anchors=n), "echoforge", f"{n} anchors") for n in (1, 3, 4)
     ]
-    return [*parts, Variant("echoforge", full, "echoforge-none", "TSF, ARC and CPR; 2 anchors"), *anchors]
+    return [*parts, Variant("echoforge", full, "echoforge-none", full.model.summary), *anchors]
 
 
 def _pkecho_parts(steps: int) -> list[Variant]:
     full = _lite("pkecho", steps, LABELLED)
     proxies = {"bilinear": (), "interval2": (32, 8), "interval3": (32, 4)}
     return [
-        Variant("pkecho", full, None, "interval 1, 3 iterations"),
+        Variant("pkecho", full, None, full.model.summary),
         *(
             Variant(f"pkecho-mrp-{name}", _changed(full, region_proxies=strides), "pkecho", f"MRP {name}")
             for name, strides in proxies.items()
@@ -221,7 +221,7 @@ def _pkecho_parts(steps: int) -> list[Variant]:
 def _sscf_parts(steps: int) -> list[Variant]:
     full = _sscf(steps, LABELLED)
     return [
-        Variant("sscf", full, "sscf-none", "TCE and BSSF"),
+        Variant("sscf", full, "sscf-none", full.model.summary),
         Variant("sscf-none", _changed(full, tce=False, bssf=False), None, "neither TCE nor BSSF"),
         Variant("sscf-tce", _changed(full, bssf=False), "sscf-none", "TCE alone"),
         Variant("sscf-bssf", _changed(full, tce=False), "sscf-none", "BSSF alone"),

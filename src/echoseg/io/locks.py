@@ -12,6 +12,9 @@ try:
 except ImportError:  # Windows: nothing is claimed; processes divide the work by --shard
     fcntl = None  # type: ignore[assignment]
 
+CLAIMS = fcntl is not None
+"""Whether this system has claims; where not, every one is granted."""
+
 
 @contextmanager
 def claimed(path: Path, *, wait: bool = False) -> Iterator[bool]:
