@@ -180,14 +180,15 @@ def test_exported_model_gives_the_masks_of_the_method(name, tmp_path):
         postprocess=(),
     )  # fmt: skip
     export_method(copy.deepcopy(method), config, Card("test", "none"), tmp_path / "tiny")
-    segmenter = Segmenter.load(tmp_path / "tiny")
     from echoseg.cine import Cine, CineMeta
 
-    ours = segmenter(Cine(CineMeta("noise", SIDE, SIDE, LENGTH), frames)).masks.to_array()
+    cine = Cine(CineMeta("noise", SIDE, SIDE, LENGTH), frames)
     gray = (torch.from_numpy(frames).float() / 255 - 0.5) / 0.25
     logits = method.eval()(gray[None, :, None])[0, :, 0]
     theirs = (logits > 0).numpy().astype(np.uint8)
     # a pixel exactly at the threshold may fall either way
     certain = logits.detach().abs().numpy() > 1e-2
-    assert np.array_equal(ours[certain], theirs[certain])
+    for backend in ("onnx", "openvino"):
+        ours = Segmenter.load(tmp_path / "tiny", backend=backend)(cine).masks.to_array()
+        assert np.array_equal(ours[certain], theirs[certain]), backend
     assert method.inference_parameters() <= sum(p.numel() for p in method.parameters())

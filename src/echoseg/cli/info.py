@@ -75,10 +75,11 @@ def _text(document: dict[str, Any]) -> str:
         "",
         "optional parts:",
     ]
+    column = max(map(len, document["extras"]))
     for extra, installed in document["extras"].items():
         absent = ", ".join(missing(extra))
         state = "installed" if installed else f"missing {absent}: pip install 'echoseg[{extra}]'"
-        lines.append(f"  {extra:<8}{state}")
+        lines.append(f"  {extra:<{column}}  {state}")
     lines += ["", "models:"]
     width = max((len(model["name"]) for model in document["models"]), default=0)
     for model in document["models"]:

@@ -9,14 +9,14 @@ from echoseg.engine import CONFIG_FILE, EfRegressor, Segmenter, is_ef_folder
 RUN_MODEL = "model"  # folder in which a training run leaves its model
 
 
-def load_segmenter(name: str, threads: int | None = None) -> Segmenter:
+def load_segmenter(name: str, threads: int | None, backend: str) -> Segmenter:
     """A model by the name of one that ships, its folder, or the folder of the run that trained it."""
-    return Segmenter.load(_model_of_run(name) or name, threads=threads)
+    return Segmenter.load(_model_of_run(name) or name, backend=backend, threads=threads)
 
 
-def load_regressor(name: str, threads: int | None = None) -> EfRegressor:
+def load_regressor(name: str, threads: int | None, backend: str) -> EfRegressor:
     """A model that regresses the ejection fraction, by its folder or the folder of the run that trained it."""
-    return EfRegressor.load(_model_of_run(name) or name, threads=threads)
+    return EfRegressor.load(_model_of_run(name) or name, backend=backend, threads=threads)
 
 
 def regresses_ef(name: str) -> bool:

@@ -10,6 +10,7 @@ EXTRAS = {
     "train": ("torch", "torchvision", "timm", "lightning_fabric", "einops", "jaxtyping", "tensorboard", "onnx", "onnxscript"),
     "dicom": ("gdcm", "jpeg_ls", "pylibjpeg", "openjpeg", "rle", "highdicom", "dicomweb_client"),
     "pdf": ("fpdf",),
+    "openvino": ("openvino",),
 }  # fmt: skip
 """Name of the extra -> packages that it brings."""
 

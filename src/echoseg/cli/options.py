@@ -142,6 +142,7 @@ ShardOption = Annotated[
     Annotated[Shard, _spec(Shard, "I/N", parse_shard, str)] | None,
     arg(help_behavior_hint="(default: all cases)"),
 ]
+Backend = Annotated[str, arg(metavar="NAME")]
 Threads = Annotated[int | None, arg(metavar="N", help_behavior_hint="(default: one per core)")]
 
 

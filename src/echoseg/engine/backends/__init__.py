@@ -14,7 +14,11 @@ from echoseg.errors import UsageError
 
 Shape = tuple[int | None, ...]
 
-BACKENDS = {"onnx": "echoseg.engine.backends.onnx:OnnxBackend"}
+BACKENDS = {
+    "onnx": "echoseg.engine.backends.onnx:OnnxBackend",
+    "openvino": "echoseg.engine.backends.openvino:OpenVinoBackend",
+    "openvino-bf16": "echoseg.engine.backends.openvino:OpenVinoBf16Backend",
+}
 
 
 class Backend(Protocol):
@@ -51,4 +55,9 @@ def load_backend(backend: str, model: bytes, source: str, threads: int | None) -
     return loaded
 
 
-__all__ = ["BACKENDS", "Backend", "Shape", "load_backend"]
+def brief(error: Exception) -> str:
+    """First line of a runtime's message, which can run over pages."""
+    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error).strip() else 'no message'}"
+
+
+__all__ = ["BACKENDS", "Backend", "Shape", "brief", "load_backend"]

@@ -8,7 +8,7 @@ import numpy as np
 import onnxruntime as ort
 
 from echoseg.cine import Float32
-from echoseg.engine.backends import Shape
+from echoseg.engine.backends import Shape, brief
 from echoseg.errors import ModelError
 
 _QUIET = 4  # fatal only: errors come as exceptions, and nothing else may write on stderr
@@ -32,7 +32,7 @@ class OnnxBackend:
             self._session = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
         except Exception as error:  # the runtime's classes share no base
             raise ModelError(
-                f"{source}: not a model that ONNX Runtime can load ({_brief(error)}); export or download it again"
+                f"{source}: not a model that ONNX Runtime can load ({brief(error)}); export or download it again"
             ) from error
         self.inputs: Mapping[str, Shape] = {i.name: _shape(i.shape) for i in self._session.get_inputs()}
         self.outputs: Mapping[str, Shape] = {o.name: _shape(o.shape) for o in self._session.get_outputs()}
@@ -44,14 +44,9 @@ class OnnxBackend:
         try:
             values = self._session.run(self._names, contiguous)
         except Exception as error:
-            raise ModelError(f"{self._source}: the network failed ({_brief(error)}); export it again") from error
+            raise ModelError(f"{self._source}: the network failed ({brief(error)}); export it again") from error
         return dict(zip(self._names, values, strict=True))
 
 
 def _shape(dimensions: list[int | str | None]) -> Shape:
     return tuple(n if isinstance(n, int) and n > 0 else None for n in dimensions)
-
-
-def _brief(error: Exception) -> str:
-    """First line of the runtime's message, which can run over pages."""
-    return f"{type(error).__name__}: {str(error).strip().splitlines()[0][:200] if str(error).strip() else 'no message'}"
