@@ -126,6 +126,8 @@ class Geometry:
             box: part of the native frame to compute, slices with start and stop; None = all of it.
         """
         rows, cols = box if box is not None else (slice(0, self.shape[0]), slice(0, self.shape[1]))
+        if self.shape == self.content:
+            return np.array(maps[:, *self.content_box][:, rows, cols], dtype=np.float32)
         down, across = (_taps(*sizes) for sizes in zip(self.shape, self.content, strict=True))
         part = down.needed(rows), across.needed(cols)
         content = maps[:, *self.content_box][:, *part]
