@@ -19,9 +19,9 @@ def cine(grays: list[int], fps: float | None = 25.0, view: View = View.UNKNOWN, 
     return Cine(CineMeta("made", *shape, len(grays), fps=fps, view=view), frames)
 
 
-@pytest.fixture
-def regressor(tmp_path) -> EfRegressor:
-    return EfRegressor.load(write_ef_model(tmp_path / "tiny"))
+@pytest.fixture(params=["onnx", "openvino"])
+def regressor(tmp_path, request) -> EfRegressor:
+    return EfRegressor.load(write_ef_model(tmp_path / "tiny"), backend=request.param)
 
 
 @pytest.mark.parametrize(
