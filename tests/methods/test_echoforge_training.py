@@ -32,6 +32,15 @@ def test_without_cpr_inference_has_the_same_parameters():
     assert with_cpr.inference_parameters() == without.inference_parameters()
 
 
+@pytest.mark.parametrize("off", [(), ("tsf",), ("arc",), ("cpr",), ("arc", "cpr"), ("tsf", "arc", "cpr")], ids="-".join)
+def test_whatever_is_switched_off_the_rest_learns(off):
+    method = EchoForge(dataclasses.replace(CONFIG, **dict.fromkeys(off, False)))
+    method.on_epoch_end(0)
+    method.training_step(clip_batch(), None, 0).loss.backward()
+    idle = [name for name, one in method.named_parameters() if one.requires_grad and one.grad is None]
+    assert idle == []
+
+
 def test_no_gradient_reaches_the_teacher_and_it_stays_in_evaluation(method):
     method.on_epoch_end(0)
     before = {k: v.clone() for k, v in method.teacher.state_dict().items()}

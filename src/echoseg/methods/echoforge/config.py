@@ -31,7 +31,7 @@ class EchoForgeConfig:
         references: frames whose tokens guide the current one.
         head: `weighted` (softmax over queries of sigmoid masks) or `literal` (the paper's figure).
         joint_self_attention: queries and prototypes in one self-attention.
-        arc_aux: weight of the loss that ties anchor 0 to the LV.
+        arc_aux: weight of the loss that ties anchor 0 to the LV; without ARC, of that on the map which starts the memory.
         embedding_aux: weight of the loss of a 1x1 convolution on the pixel embedding, which learns long before the queries do.
         cpr_aux: weight of the ED <-> ES loss that trains the reforging.
         curriculum: FlameRise.

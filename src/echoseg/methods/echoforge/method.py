@@ -50,8 +50,8 @@ class EchoForge(Method):
         ce, dice = supervised_loss(out.logits, batch.masks, batch.labelled)
         loss = ce + dice
         logs = {"ce": float(ce.detach()), "dice_loss": float(dice.detach()), "uncertain": float(out.uncertain)}
-        if self.net.arc is not None and self.config.arc_aux > 0:
-            loss = loss + self.config.arc_aux * self._anchor_loss(out, batch)
+        if (self.net.arc or self.net.coarse) is not None and self.config.arc_aux > 0:
+            loss = loss + self.config.arc_aux * self._coarse_loss(out, batch)
         if self.net.decoder is not None and self.config.embedding_aux > 0:
             loss = loss + self.config.embedding_aux * self._embedding_loss(out, batch)
         if self.config.cpr:
@@ -90,7 +90,8 @@ class EchoForge(Method):
             ("logits", *(f"next_state_{i}" for i in range(len(states)))),
         )
 
-    def _anchor_loss(self, out: ClipOutput, batch: ClipBatch) -> Float[Tensor, ""]:
+    def _coarse_loss(self, out: ClipOutput, batch: ClipBatch) -> Float[Tensor, ""]:
+        """Nothing else teaches the map that starts the memory, as it is remembered without a gradient."""
         coarse = torch.stack([upsample(f.coarse, batch.clip.shape[-2:]) for f in out.frames], 1)
         return supervised_loss(coarse, batch.masks, batch.labelled)[0]
 
