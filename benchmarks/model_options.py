@@ -1,10 +1,10 @@
-"""What could be done with a trained model at run time, and what it costs: mirror averaging, a second size, 8-bit and 16-bit arithmetic.
+"""What could be done with a trained model at run time, and what it costs: mirror averaging, a second size, 8-bit and 16-bit arithmetic, OpenVINO.
 
     python benchmarks/model_options.py RUN CAMUS_FOLDER [--out NAME] [--calibrate 64]
 
 RUN is the folder of a training, so that the network can be exported at another size and run in torch. Scored on the validation stills of
-CAMUS at their native size, which are not part of the repository. Times are processor time of the network alone on one core,
-interleaved; ONNX Runtime has no bfloat16 convolutions on the CPU, so that one is torch's.
+CAMUS at their native size, which are not part of the repository. Times are processor time of the network alone on one core, in chunks as
+the engine makes them, interleaved; ONNX Runtime has no bfloat16 convolutions on the CPU, so those are torch's and OpenVINO's.
 """
 
 from __future__ import annotations
@@ -22,11 +22,13 @@ import torch
 from onnxruntime.quantization import CalibrationDataReader, CalibrationMethod, QuantFormat, quantize_static
 from onnxruntime.quantization.shape_inference import quant_pre_process
 
+from echoseg.benchmark.cost import machine
 from echoseg.cine import Float32, Structure
 from echoseg.datasets import Dataset, open_dataset
 from echoseg.engine import Geometry, ModelConfig, Segmenter
 from echoseg.engine.backends import Backend, Shape, load_backend
 from echoseg.engine.postprocess import activate
+from echoseg.engine.segmenter import CHUNK
 from echoseg.export import write_onnx
 from echoseg.methods import Method
 from echoseg.metrics import dice
@@ -135,16 +137,16 @@ def scores(segmenter: Segmenter, dataset: Dataset) -> dict[str, float]:
     }
 
 
-def milliseconds(backends: Mapping[str, Backend], config: ModelConfig, rounds: int = 7, frames: int = 20) -> dict:
+def milliseconds(backends: Mapping[str, Backend], config: ModelConfig, rounds: int = 7, chunks: int = 3) -> dict:
     """Median processor time of a frame, all backends in turn."""
-    image = np.random.default_rng(0).standard_normal((1, 1, *config.size)).astype(np.float32)
+    images = np.random.default_rng(0).standard_normal((CHUNK, 1, *config.size)).astype(np.float32)
     times: dict[str, list[float]] = {name: [] for name in backends}
     for _ in range(rounds):
         for name, backend in backends.items():
             started = time.process_time()
-            for _ in range(frames):
-                backend.run({"frames": image})
-            times[name].append(1000 * (time.process_time() - started) / frames)
+            for _ in range(chunks):
+                backend.run({"frames": images})
+            times[name].append(1000 * (time.process_time() - started) / chunks / CHUNK)
     return {name: median(values) for name, values in times.items()}
 
 
@@ -167,6 +169,11 @@ def main() -> None:
         write_onnx(method.export_graph(side, side), larger)
         files = {"fp32": own, "int8": eight_bits(own, dataset, config, arguments.calibrate), "larger": larger}
         loaded = {key: load_backend("onnx", file.read_bytes(), str(file), 1) for key, file in files.items()}
+        in_openvino = {
+            "openvino fp32": load_backend("openvino", own.read_bytes(), str(own), 1),
+            "openvino bf16": load_backend("openvino-bf16", own.read_bytes(), str(own), 1),
+            "openvino int8": load_backend("openvino", files["int8"].read_bytes(), str(files["int8"]), 1),
+        }
         megabytes = {key: files[key].stat().st_size / 1e6 for key in ("fp32", "int8")}
     plain = loaded["fp32"]
     backends: dict[str, Backend] = {
@@ -174,6 +181,7 @@ def main() -> None:
         "mirrored": mirrored(plain, config),
         "two sizes": two_sizes(plain, loaded["larger"], side, config),
         "int8": loaded["int8"],
+        **in_openvino,
         "torch fp32": in_torch(plain, method, None),
         "torch bf16": in_torch(plain, method, torch.bfloat16),
     }
@@ -184,6 +192,7 @@ def main() -> None:
         "second_size": side,
         "megabytes": megabytes,
         "patients": len(dataset.cases("val")),
+        "processor": machine("cpu")["processor"],
         "options": {
             key: {
                 "dice": scores(Segmenter(config, backend), dataset),

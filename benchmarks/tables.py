@@ -16,7 +16,15 @@ from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from model_tables import adapt, label_halving, model_options, model_validation, small_networks
+from model_tables import (
+    adapt,
+    label_halving,
+    model_options,
+    model_validation,
+    simulated_share,
+    small_networks,
+    temporal_on_stills,
+)
 from table_text import Document, markdown, over_seeds, with_interval
 from unlabelled_tables import after_learning, unlabelled_gradients, unlabelled_weights
 
@@ -263,6 +271,20 @@ def lite_tables() -> dict[str, tuple[str, str, Callable[[Document], str]]]:
     return {"lite": ("docs/benchmarks.md", "lite", suite_tables), **pages}
 
 
+ABLATIONS = ("echoforge", "sscf")
+"""Methods whose parts were taken away one by one; each has a page of its name in docs/methods."""
+
+
+def ablation_tables() -> dict[str, tuple[str, str, Callable[[Document], str]]]:
+    """Tables of the ablations: none before `benchmark.json` of the suite lies in the results as `ablations.json`."""
+    if not (RESULTS / "ablations.json").is_file():
+        return {}
+    return {
+        f"ablations_{method}": (f"docs/methods/{method}.md", "ablations", partial(suite_tables, methods=(method,)))
+        for method in ABLATIONS
+    }
+
+
 SHIPPED = tuple(sorted(folder.name for folder in (ROOT / "src" / "echoseg" / "models").iterdir() if folder.is_dir()))
 """Models that come with the package."""
 
@@ -270,6 +292,8 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     **measured("model_options_a4c", "docs/models.md", model_options),
     **measured("model_options_a4c-small", "docs/models.md", model_options),
     **measured("label_halving", "docs/models.md", label_halving),
+    **measured("temporal_on_stills", "docs/models.md", temporal_on_stills),
+    **measured("simulated_share", "docs/models.md", simulated_share),
     **measured("adapt", "docs/models.md", adapt),
     **measured("small_networks", "docs/models.md", small_networks),
     **measured("after_learning", "docs/benchmarks.md", after_learning),
@@ -292,6 +316,7 @@ TABLES: dict[str, tuple[str, str, Callable[[Document], str]]] = {
     "step_time_amx": ("docs/benchmarks.md", "step_time_amx", step_time),
     "simulator_unlabelled": ("docs/simulator.md", "simulator_unlabelled", simulator_unlabelled),
     **lite_tables(),
+    **ablation_tables(),
 }
 
 

@@ -36,7 +36,7 @@ class EvaluateOptions:
         seeds: random clips of every case, for a model that regresses the ejection fraction.
         mirror: play half of each case backwards before and after it, for such a model and data that show half a beat.
         threads: CPU threads of the network.
-        backend: what runs the network: onnx, or with `pip install 'echoseg[openvino]'` openvino (the same masks) or openvino-bf16 (16 bits, several
+        backend: what runs the network: onnx, or with `pip install 'echoseg[openvino]'` openvino (the same masks) or openvino-bf16 (16 bits, two to four
             times as fast on processors with matrix units).
         json: write one line of JSON to stdout in place of the table.
     """

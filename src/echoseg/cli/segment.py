@@ -67,7 +67,7 @@ class SegmentOptions:
         skip_existing: leave alone cases that have a result already.
         shard: work on the I-th of N shares of the cases only; the cines of a study stay together.
         threads: CPU threads of the network.
-        backend: what runs the network: onnx, or with `pip install 'echoseg[openvino]'` openvino (the same masks) or openvino-bf16 (16 bits, several
+        backend: what runs the network: onnx, or with `pip install 'echoseg[openvino]'` openvino (the same masks) or openvino-bf16 (16 bits, two to four
             times as fast on processors with matrix units).
         json: write one line of JSON to stdout in place of the table.
         server: a study of a DICOM server in place of files.
