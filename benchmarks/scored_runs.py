@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,7 +14,7 @@ from echoseg.engine import Segmenter
 from echoseg.evaluation import evaluate_model
 from echoseg.io import atomic_write_text
 from echoseg.recipes import RunConfig
-from echoseg.recipes.run import train_run
+from echoseg.recipes.run import MODEL_DIR, train_run
 from echoseg.recipes.stores import Stores
 
 SCORES = "scores"
@@ -34,6 +34,14 @@ def train_and_score(
     model = train_run(config, stores, folder, device="cpu", resume=(folder / "run.json").exists(), also=also)
     segmenter = Segmenter.load(model, threads=1)
     evaluate_model(segmenter, stores.dataset, split="val", frames=frames, out=folder / SCORES)
+
+
+def measure_once(folder: Path, name: str, measure: Callable[[Segmenter], Mapping[str, Any]]) -> None:
+    """Keep beside a run's scores what only one script measures of its model, unless it is there."""
+    out = folder / SCORES / name
+    if not out.is_file():
+        segmenter = Segmenter.load(folder / MODEL_DIR, threads=1)
+        atomic_write_text(out, json.dumps(measure(segmenter)))
 
 
 def dice_by_case(folder: Path) -> dict[str, float]:

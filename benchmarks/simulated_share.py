@@ -22,13 +22,10 @@ import numpy as np
 import torch
 
 from echoseg.datasets import open_dataset
-from echoseg.engine import Segmenter
-from echoseg.io import atomic_write_text
 from echoseg.metrics import compare_paired
 from echoseg.recipes import RunConfig, recipe
-from echoseg.recipes.run import MODEL_DIR
 from echoseg.recipes.stores import Stores
-from scored_runs import SCORES, add_row, dice_by_case, train_and_score
+from scored_runs import SCORES, add_row, dice_by_case, measure_once, train_and_score
 from shipped_model import changed_stills, unseen_style
 
 RESULT = Path(__file__).parent / "results" / "simulated_share.json"
@@ -48,11 +45,7 @@ def configuration(share: float, steps: int, seed: int) -> RunConfig:
 def run_share(folder: Path, config: RunConfig, stores: Stores, camus: Path, also: Path) -> None:
     """Train and score, unless that was done."""
     train_and_score(folder, config, stores, "edes", also=also if config.data.also_share else None)
-    out = folder / SCORES / MORE
-    if not out.is_file():
-        segmenter = Segmenter.load(folder / MODEL_DIR, threads=1)
-        found = {"changed": changed_stills(segmenter, camus), "unseen": unseen_style(segmenter)}
-        atomic_write_text(out, json.dumps(found))
+    measure_once(folder, MORE, lambda model: {"changed": changed_stills(model, camus), "unseen": unseen_style(model)})
 
 
 def row(folder: Path, control: Path | None) -> dict[str, Any]:
